@@ -1,0 +1,1 @@
+#include "../ops/render_weights.inc"

@@ -1,0 +1,1 @@
+"""Image and mask metrics, and the named protocols that apply them."""

@@ -1,0 +1,1 @@
+"""Static and dynamic fields: hash grids and small networks."""

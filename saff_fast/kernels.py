@@ -1,0 +1,77 @@
+"""Finds, loads and calls the compiled kernels: plain C functions, no torch ABI.
+
+The host library is built once for each instruction set and the best one that this processor has is loaded, so one
+wheel serves every machine. The CUDA library is a file of its own and is loaded when a CUDA tensor first arrives.
+"""
+
+import ctypes
+import platform
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+_SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
+_X86_LEVELS = {"AVX512": ("v4", "v3", "v2"), "AVX2": ("v3", "v2")}
+_REBUILD = "rebuild it with `pip install .` in the source tree (or `make env`)"
+
+
+class _Launch(ctypes.Structure):
+    _fields_ = [("stream", ctypes.c_void_p), ("n_threads", ctypes.c_int64)]
+
+
+def host_library_names() -> tuple[str, ...]:
+    """Names of the host libraries this processor can run, best first."""
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        levels = _X86_LEVELS.get(torch.backends.cpu.get_cpu_capability(), ("v2",))
+        return tuple(f"libsaff_x86_64_{level}.so" for level in levels)
+    return ("libsaff_host.so",)
+
+
+def library_path(device_type: str) -> Path | None:
+    """File of the kernels for `"cpu"` or `"cuda"`, or None if this installation has none."""
+    names = host_library_names() if device_type == "cpu" else ("libsaff_cuda.so",)
+    for name in names:
+        # importlib.resources also finds the library of an editable install, which is not beside this file.
+        path = Path(str(files("saff_fast").joinpath(name)))
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _library(device_type: str) -> ctypes.CDLL:
+    path = library_path(device_type)
+    if path is None:
+        raise ImportError(f"saff_fast has no compiled {device_type} kernels: {_REBUILD}")
+    return ctypes.CDLL(str(path))
+
+
+@cache
+def _function(name: str, device_type: str) -> ctypes._CFuncPtr:
+    function = getattr(_library(device_type), f"saff_{name}_{device_type}")
+    function.restype = ctypes.c_char_p
+    return function
+
+
+def _to_c(value: int | float | Tensor | None) -> object:
+    if value is None:
+        return ctypes.c_void_p(None)
+    if isinstance(value, Tensor):
+        return ctypes.c_void_p(value.data_ptr())
+    return ctypes.c_double(value) if isinstance(value, float) else ctypes.c_int64(value)
+
+
+def call(name: str, *args: int | float | Tensor | None, like: Tensor) -> None:
+    """Run kernel `name` on `like`'s device and dtype.
+
+    Tensors must be contiguous and already checked; an int arrives as int64_t, a float as double, None as a null
+    pointer. Raises RuntimeError with the kernel's own reason if it reports one.
+    """
+    stream = torch.cuda.current_stream(like.device).cuda_stream if like.is_cuda else None
+    function = _function(f"{name}_{_SUFFIX[like.dtype]}", like.device.type)
+    error = function(*map(_to_c, args), _Launch(stream, torch.get_num_threads()))
+    if error:
+        raise RuntimeError(f"{name}: {error.decode()}")

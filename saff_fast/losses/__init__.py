@@ -1,0 +1,1 @@
+"""Training losses, one module a family; each returns named terms."""

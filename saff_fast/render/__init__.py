@@ -1,0 +1,1 @@
+"""Occupancy, marching, compositing, view lists, images."""

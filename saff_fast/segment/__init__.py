@@ -1,0 +1,1 @@
+"""Rendered features to objects: k-means, elbow, merge, saliency vote, label maps."""
