@@ -12,8 +12,8 @@ from saff_fast.geometry.cameras import Cameras
 class Scene:
     """Frames of one video with their cameras and priors, all at one image size.
 
-    World units are those of the published loader: scaled so that the 5th percentile of near depths is 1/0.9, and
-    recentred on the mean camera, which looks along +z (OpenCV axes).
+    The world is the published loader's: scaled so that the 5th percentile of near depths is 1/0.9, and recentred on the
+    mean camera, which looks along world -z with world y up (so an OpenCV camera there is diag(1, -1, -1)).
     """
 
     name: str
