@@ -1,0 +1,106 @@
+"""The moving part of the scene: a 4D hash grid over (x, y, z, t) and its heads."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from saff_fast.fields.hash_grid import HashGrid
+from saff_fast.fields.mlp import Mlp
+from saff_fast.fields.static_field import density_activation
+from saff_fast.ops import HashGridLayout, flow_sample
+from saff_fast.types import DynamicOutputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicFieldConfig:
+    """Size of the dynamic field."""
+
+    n_levels: int = 12
+    """Number of resolution levels, L."""
+    log2_table_size: int = 15
+    """Entries per level as a power of two, log2 T."""
+    base_resolution: int = 8
+    """Cells along each spatial axis at the coarsest level, N_min."""
+    finest_resolution: int = 192
+    """Cells along each spatial axis at the finest level, N_max."""
+    time_cells_per_frame: float = 1.0
+    """Cells of the time axis a frame at the finest level; the axis grows by its own factor."""
+    width: int = 64
+    """Neurons of the hidden layer."""
+    n_hidden: int = 24
+    """Channels composited before the linear semantic layer."""
+    initial_density: float = 8.0
+    """Density at the start of training, per cube length."""
+    flow_scale: float = 0.05
+    """Scene flow, in cube lengths a frame, of a network output of 1."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.log2_table_size <= 24:
+            raise ValueError(f"log2_table_size must be in [1, 24], got {self.log2_table_size}")
+        if not 1 <= self.n_levels <= 32:
+            raise ValueError(f"n_levels must be in [1, 32], got {self.n_levels}")
+
+
+class DynamicField(nn.Module):
+    """Density, colour, saliency, semantic channels, scene flow and occlusion of a point at a time."""
+
+    def __init__(self, config: DynamicFieldConfig, n_frames: int) -> None:
+        super().__init__()
+        layout = HashGridLayout.build(
+            n_dims=4,
+            n_levels=config.n_levels,
+            n_features=2,
+            log2_table_size=config.log2_table_size,
+            base_resolution=config.base_resolution,
+            finest_resolution=config.finest_resolution,
+            base_time=3,
+            finest_time=max(3, round(n_frames * config.time_cells_per_frame)),
+        )
+        self.n_frames = n_frames
+        self.grid = HashGrid(layout)
+        self.mlp = Mlp((layout.n_outputs, config.width, 13 + config.n_hidden))
+        self.log_initial_density = float(torch.tensor(config.initial_density).log())
+        self.flow_scale = config.flow_scale
+
+    def normalised_time(self, frames: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """Time in [0, 1] of a frame index: the first frame is 0, the last is 1."""
+        return frames / (self.n_frames - 1)
+
+    def forward(self, positions: Float[Tensor, "n 3"], frames: Float[Tensor, " n"]) -> DynamicOutputs:
+        """Outputs at `positions` of the unit cube at time `frames`."""
+        points = torch.cat([positions, self.normalised_time(frames).unsqueeze(1)], dim=1)
+        return self._heads(self.grid(points))
+
+    def displaced(
+        self, positions: Float[Tensor, "n 3"], flows: Float[Tensor, "n 3"], frames: Float[Tensor, " n"]
+    ) -> tuple[DynamicOutputs, Float[Tensor, " n"]]:
+        """Outputs at `positions + flows` at the neighbour time `frames`, and 1 where that lies inside the cube."""
+        times = self.normalised_time(frames)
+        _, encodings, valid = flow_sample(positions, flows, times, self.grid.table, self.grid.layout)
+        return self._heads(encodings), valid
+
+    def opacity(
+        self, positions: Float[Tensor, "n 3"], frames: Float[Tensor, " n"], delta: float
+    ) -> Float[Tensor, " n"]:
+        """Opacity of a sample of length `delta`, for the occupancy grid."""
+        points = torch.cat([positions, self.normalised_time(frames).unsqueeze(1)], dim=1)
+        raw = self.mlp(self.grid(points))[:, 0]
+        return -torch.expm1(-density_activation(raw + self.log_initial_density) * delta)
+
+    def _heads(self, encodings: Tensor) -> DynamicOutputs:
+        raw = self.mlp(encodings)
+        density, colour, saliency, flow, occlusion, hiddens = raw.split([1, 3, 1, 6, 2, raw.shape[1] - 13], dim=1)
+        flows = flow * self.flow_scale
+        occlusions = (occlusion - 2.0).sigmoid()  # trust the flow at first
+        return DynamicOutputs(
+            sigmas=density_activation(density.squeeze(1) + self.log_initial_density),
+            rgbs=colour.sigmoid(),
+            saliencies=saliency.squeeze(1).sigmoid(),
+            hiddens=hiddens,
+            flows_fw=flows[:, :3],
+            flows_bw=flows[:, 3:],
+            occlusions_fw=occlusions[:, 0],
+            occlusions_bw=occlusions[:, 1],
+        )

@@ -1,0 +1,29 @@
+"""The small network behind a hash grid."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from saff_fast.ops import mlp
+
+
+class Mlp(nn.Module):
+    """Linear layers with ReLU between them, run by the fused op."""
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        layers = [nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        for layer in layers:
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+        self.weights = nn.ParameterList(layer.weight for layer in layers)
+        self.biases = nn.ParameterList(layer.bias for layer in layers)
+
+    def forward(self, inputs: Float[Tensor, "n d_in"]) -> Float[Tensor, "n d_out"]:
+        """Outputs of the last, linear layer."""
+        return mlp(inputs, list(self.weights), list(self.biases))
+
+    @torch.no_grad()
+    def scale_output(self, rows: slice, factor: float) -> None:
+        """Scale the last layer's initial weights of some outputs."""
+        self.weights[-1][rows] *= factor

@@ -1,0 +1,27 @@
+"""Both fields of a scene and their semantic layers."""
+
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from saff_fast.fields.dynamic_field import DynamicField, DynamicFieldConfig
+from saff_fast.fields.static_field import StaticField, StaticFieldConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldConfig:
+    """Size of the two fields."""
+
+    static: StaticFieldConfig = field(default_factory=StaticFieldConfig)
+    dynamic: DynamicFieldConfig = field(default_factory=DynamicFieldConfig)
+
+
+class SceneField(nn.Module):
+    """The static field, the dynamic field, and for each the linear layer from composited channels to semantics."""
+
+    def __init__(self, config: FieldConfig, n_frames: int, n_semantic: int) -> None:
+        super().__init__()
+        self.static = StaticField(config.static)
+        self.dynamic = DynamicField(config.dynamic, n_frames)
+        self.static_semantics = nn.Linear(config.static.n_hidden, n_semantic)
+        self.dynamic_semantics = nn.Linear(config.dynamic.n_hidden, n_semantic)
