@@ -54,7 +54,7 @@ def _sync(path: Path) -> None:
 
 
 def list_files(folder: Path, *suffixes: str) -> list[Path]:
-    """Files of `folder` with one of the endings (lower case, any case on disk), sorted by name, hidden ones left out."""
+    """Files of `folder` with one of the endings (given in lower case), sorted by name; hidden ones are left out."""
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
 
 
@@ -91,7 +91,7 @@ def read_npy(path: Path) -> Shaped[ndarray, "..."]:
     except FileNotFoundError as error:
         raise UserError(f"{path} must exist, but there is no such file.") from error
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} must be a NumPy array, but it does not load ({_short(error)}).") from error
+        raise UserError(f"{path} must be a NumPy array, but it is truncated or damaged; make it again.") from error
 
 
 def read_npz(path: Path, *keys: str) -> dict[str, Shaped[ndarray, "..."]]:
@@ -102,8 +102,9 @@ def read_npz(path: Path, *keys: str) -> dict[str, Shaped[ndarray, "..."]]:
     except FileNotFoundError as error:
         raise UserError(f"{path} must exist, but there is no such file.") from error
     except (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        names = ", ".join(keys)
         raise UserError(
-            f"{path} must hold the arrays {', '.join(keys)}, but they do not load ({_short(error)})."
+            f"{path} must hold the arrays {names}, but it lacks one or is damaged; make it again."
         ) from error
 
 
@@ -112,11 +113,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(_read_bytes(path))
     except ValueError as error:
-        raise UserError(f"{path} must be JSON, but it does not parse ({_short(error)}).") from error
-
-
-def _short(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        raise UserError(f"{path} must be JSON, but it does not parse: {error}.") from error
 
 
 def write_image(path: Path, image: UInt8[ndarray, "height width *channels"] | Integer[ndarray, "height width"]) -> None:
