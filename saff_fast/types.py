@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from typing import Self
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
-class _PerRow:
+class PerRow:
     """A bundle of tensors that share their first axis."""
 
     def __getitem__(self, index: slice | Tensor) -> Self:
@@ -27,7 +27,7 @@ class _PerRow:
 
 
 @dataclass(frozen=True)
-class Rays(_PerRow):
+class Rays(PerRow):
     """Camera rays in the unit cube; the point at parameter `t` in [0, 1] is `origins + t * directions`."""
 
     origins: Float[Tensor, "n_rays 3"]
@@ -86,4 +86,15 @@ class DynamicOutputs:
     occlusions_bw: Float[Tensor, " n_samples"]
 
 
-__all__ = ["Bool", "DynamicOutputs", "PackedSamples", "Rays", "StaticOutputs"]
+@dataclass(frozen=True)
+class RenderOutputs(PerRow):
+    """What a ray shows. Colours and semantics are sums of weights times values, not divided by opacity."""
+
+    rgb: Float[Tensor, "n_rays 3"]
+    depth: Float[Tensor, " n_rays"]
+    """Ray parameter `t`; for NDC rays affine in inverse depth."""
+    opacity: Float[Tensor, " n_rays"]
+    blend: Float[Tensor, " n_rays"]
+    """Accumulated weight of the dynamic field."""
+    saliency: Float[Tensor, " n_rays"]
+    semantic: Float[Tensor, "n_rays n_semantic"]

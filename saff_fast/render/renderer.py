@@ -1,0 +1,52 @@
+"""Rays to pictures: marching, both fields, compositing. Knows no network, only callables."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from saff_fast.render.compositing import composite_joint, sample_lengths
+from saff_fast.render.occupancy import OccupancyGrid
+from saff_fast.types import DynamicOutputs, PackedSamples, Rays, RenderOutputs, StaticOutputs
+
+Lengths = tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]]
+
+
+@dataclass(frozen=True)
+class RenderedBatch:
+    """Rendered rays and everything that further renders of the same samples need."""
+
+    outputs: RenderOutputs
+    samples: PackedSamples
+    lengths: Lengths
+    positions: Float[Tensor, "n_samples 3"]
+    dynamic: DynamicOutputs
+    """At the samples `samples.dynamic_indices`."""
+    static: StaticOutputs
+    dynamic_weights: Float[Tensor, " n_dynamic"]
+    """Their weights in the joint render."""
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Renders rays of any frame."""
+
+    static_field: Callable[[Float[Tensor, "n 3"], Float[Tensor, "n 3"]], StaticOutputs]
+    """Outputs at positions seen along view directions."""
+    dynamic_field: Callable[[Float[Tensor, "n 3"], Float[Tensor, " n"]], DynamicOutputs]
+    """Outputs at positions and frame indices."""
+    semantics: tuple[nn.Linear, nn.Linear]
+    """Semantic layers of the static and of the dynamic field."""
+    occupancy: OccupancyGrid
+
+    def __call__(self, rays: Rays, jitter: Float[Tensor, " n_rays"] | None = None) -> RenderedBatch:
+        """Render `rays`; `jitter` in [0, 1) shifts each ray's sample lattice."""
+        samples = self.occupancy.march(rays, jitter)
+        lengths = sample_lengths(samples, rays.directions)
+        rows, where = samples.ray_indices, samples.dynamic_indices
+        positions = rays.origins[rows] + lengths[1].unsqueeze(1) * rays.directions[rows]
+        static = self.static_field(positions, rays.viewdirs[rows])
+        dynamic = self.dynamic_field(positions[where], rays.frames[rows[where]])
+        outputs, weights = composite_joint(static, dynamic, samples, lengths, self.semantics)
+        return RenderedBatch(outputs, samples, lengths, positions, dynamic, static, weights)

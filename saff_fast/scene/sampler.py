@@ -1,0 +1,90 @@
+"""Pixels to train on, with everything the priors say of them."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from saff_fast.scene.scene import Scene
+from saff_fast.types import PerRow
+
+
+@dataclass(frozen=True)
+class Targets(PerRow):
+    """What the pictures and priors say of a batch of pixels."""
+
+    frames: Int[Tensor, " n_rays"]
+    pixels: Float[Tensor, "n_rays 2"]
+    """Pixel centres (x, y)."""
+    rgb: Float[Tensor, "n_rays 3"]
+    depth: Float[Tensor, " n_rays"]
+    """Depth prior as a ray parameter `t`."""
+    depth_confidence: Float[Tensor, " n_rays"]
+    motion: Float[Tensor, " n_rays"]
+    """Evidence of motion in [0, 1]; 0 is static or unknown."""
+    next_pixels: Float[Tensor, "n_rays 2"]
+    """Where optical flow takes the pixel in the next frame."""
+    next_valid: Float[Tensor, " n_rays"]
+    """1 where that flow is consistent."""
+    previous_pixels: Float[Tensor, "n_rays 2"]
+    previous_valid: Float[Tensor, " n_rays"]
+    semantic: Float[Tensor, "n_rays n_semantic"]
+    saliency: Float[Tensor, " n_rays"]
+
+
+class PixelSampler:
+    """Draws batches from the training frames, all frames mixed.
+
+    A batch depends on the seed and the step alone, so a resumed run sees the batches it would have seen. The first
+    `n_moving` pixels of a batch are drawn where `attention` is high, the others uniformly.
+    """
+
+    def __init__(self, scene: Scene, depth: Float[Tensor, "n_frames h w"], frames: list[int], seed: int) -> None:
+        self._scene = scene
+        self._depth = depth
+        self._seed = seed
+        self._pixels_per_frame = scene.cameras.height * scene.cameras.width
+        self._frames = torch.tensor(frames)
+        self.set_attention(scene.motion_masks)
+
+    def set_attention(self, attention: Float[Tensor, "n_frames h w"]) -> None:
+        """Draw the moving part of later batches with probability proportional to `attention`."""
+        weights = attention[self._frames].reshape(-1).double()
+        if float(weights.sum()) <= 0:
+            weights = torch.ones_like(weights)
+        self._cumulative = weights.cumsum(0)
+
+    def sample(self, step: int, n_rays: int, n_moving: int) -> tuple[Targets, torch.Generator]:
+        """The batch of training step `step`, and the generator for whatever else is random in that step."""
+        generator = torch.Generator().manual_seed((self._seed << 32) + step)
+        uniform = torch.randint(len(self._frames) * self._pixels_per_frame, (n_rays - n_moving,), generator=generator)
+        draws = torch.rand(n_moving, generator=generator, dtype=torch.float64) * self._cumulative[-1]
+        moving = torch.searchsorted(self._cumulative, draws, right=True).clamp_max(len(self._cumulative) - 1)
+        chosen = torch.cat([moving, uniform])
+        frames = self._frames[chosen // self._pixels_per_frame]
+        return self.targets(frames, chosen % self._pixels_per_frame), generator
+
+    def targets(self, frames: Int[Tensor, " n_rays"], flat: Int[Tensor, " n_rays"]) -> Targets:
+        """Targets of the pixels with row-major index `flat` in their frames."""
+        scene = self._scene
+        h, w = scene.cameras.height, scene.cameras.width
+        y, x = flat // w, flat % w
+        here = frames, y, x
+        pixels = torch.stack([x, y], dim=-1) + 0.5
+        feature_h, feature_w = scene.semantics.shape[1:3]
+        feature = frames, y * feature_h // h, x * feature_w // w
+        return Targets(
+            frames=frames,
+            pixels=pixels,
+            rgb=scene.images[here].float() / 255,
+            depth=self._depth[here],
+            depth_confidence=scene.depth_confidences[here],
+            motion=scene.motion_masks[here],
+            next_pixels=pixels + scene.flows_fw[here],
+            next_valid=scene.flow_masks_fw[here].float(),
+            previous_pixels=pixels + scene.flows_bw[here],
+            previous_valid=scene.flow_masks_bw[here].float(),
+            semantic=scene.semantics[feature].float(),
+            saliency=scene.saliencies[feature].float(),
+        )
