@@ -1,0 +1,1 @@
+#include "../ops/joint_weights.inc"
