@@ -1,0 +1,172 @@
+"""`saff-fast doctor`: what this installation can and cannot do here, and why."""
+
+import importlib
+import os
+import platform
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import saff_fast
+
+_OPENMP = re.compile(r"/\S*lib(?:gomp|omp|iomp5)[^/\s]*\.so[^/\s]*")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    name: str
+    usable: bool
+    detail: str
+    """Version and place if usable, otherwise the reason and the remedy."""
+
+
+def doctor() -> int:
+    """Print versions, usable backends, weights and OpenMP runtimes; exit 1 if the main job cannot run.
+
+    The main job is train, render, segment and evaluate: what `saff-fast demo` runs.
+    """
+    print(_versions())
+    required = [check() for check in REQUIRED]
+    optional = [check() for check in OPTIONAL]
+    for title, findings in (("Needed", required), ("Optional", optional), ("Weights", weights())):
+        print(f"\n{title}")
+        for finding in findings:
+            print(f"  {'yes' if finding.usable else 'no ':4}{finding.name:26}{finding.detail}")
+    print("\nOpenMP runtimes loaded")
+    print("\n".join(f"  {path}" for path in openmp_runtimes()) or "  none")
+    missing = [finding.name for finding in required if not finding.usable]
+    print(f"\nThe main job cannot run without: {', '.join(missing)}." if missing else "\nThe main job can run here.")
+    return 1 if missing else 0
+
+
+def weights() -> list[Finding]:
+    """Pretrained weights that `saff-fast prepare` would find without being given a file."""
+    return []
+
+
+def openmp_runtimes() -> list[str]:
+    """Files of the OpenMP runtimes in this process; several may be loaded, each with threads of its own."""
+    maps = Path("/proc/self/maps")
+    return sorted(set(_OPENMP.findall(maps.read_text()))) if maps.exists() else []
+
+
+def _versions() -> str:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    packages = ("torch", "numpy", "opencv-python-headless")
+    parts = [f"saff-fast {saff_fast.__version__}", f"Python {platform.python_version()}"]
+    parts += [f"{name} {_version(name)}" for name in packages]
+    return f"{', '.join(parts)}\n{platform.platform()}, {cores} cores"
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _reason(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ")
+
+
+def _guarded(name: str, describe: Callable[[], str]) -> Finding:
+    """What `describe` says of a backend, or why it fails: a broken package may raise anything at import."""
+    try:
+        return Finding(name, True, describe())
+    except Exception as error:
+        return Finding(name, False, _reason(error))
+
+
+def _torch_cpu() -> Finding:
+    def describe() -> str:
+        import torch
+
+        total = float(torch.ones(8).sum())
+        if total != 8:
+            raise RuntimeError(f"the sum of eight ones is {total}")
+        return (
+            f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+        )
+
+    return _guarded("torch on CPU", describe)
+
+
+def _torch_cuda() -> Finding:
+    def describe() -> str:
+        import torch
+
+        if torch.version.cuda is None:
+            raise RuntimeError(f"torch {torch.__version__} is built without CUDA")
+        if not torch.cuda.is_available():
+            raise RuntimeError(f"torch is built for CUDA {torch.version.cuda} but finds no device or driver")
+        return f"CUDA {torch.version.cuda}, {torch.cuda.get_device_name()}"
+
+    return _guarded("torch on CUDA", describe)
+
+
+def _kernels(device_type: str) -> str:
+    import torch
+
+    from saff_fast.kernels import library_path
+    from saff_fast.ops import render_weights
+
+    path = library_path(device_type)
+    if path is None:
+        hint = "put nvcc on PATH and install again" if device_type == "cuda" else "install saff-fast again"
+        raise RuntimeError(f"not in this installation; {hint}")
+    if device_type == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError(f"{path.name} is built, but there is no CUDA device")
+    weights = render_weights(
+        *(torch.ones(1, device=device_type) for _ in range(2)), torch.tensor([[0, 1]], device=device_type)
+    )
+    if abs(float(weights) - 0.63212) > 1e-4:
+        raise RuntimeError(f"{path.name} computes a wrong value")
+    return str(path)
+
+
+def _presets() -> Finding:
+    from saff_fast.config import preset_folder, preset_names
+
+    names = preset_names()
+    return Finding("presets", bool(names), f"{', '.join(names) or 'none'} in {preset_folder()}")
+
+
+def _package(module: str, distribution: str, use: str, extra: str | None) -> Callable[[], Finding]:
+    def check() -> Finding:
+        remedy = f"; pip install 'saff-fast[{extra}]'" if extra else ""
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name == module:
+                return Finding(module, False, f"not installed, for {use}{remedy}")
+            return Finding(module, False, f"{_reason(error)}, for {use}{remedy}")
+        except Exception as error:
+            return Finding(module, False, f"{_reason(error)}, for {use}")
+        return Finding(module, True, f"{_version(distribution)}, for {use}")
+
+    return check
+
+
+REQUIRED: tuple[Callable[[], Finding], ...] = (
+    _torch_cpu,
+    lambda: _guarded("kernels for CPU", lambda: _kernels("cpu")),
+    _package("cv2", "opencv-python-headless", "pictures and optical flow", None),
+    _package("safetensors", "safetensors", "checkpoints", None),
+    _presets,
+)
+OPTIONAL: tuple[Callable[[], Finding], ...] = (
+    _torch_cuda,
+    lambda: _guarded("kernels for CUDA", lambda: _kernels("cuda")),
+    _package("faiss", "faiss-cpu", "k-means (torch serves without it)", "cpu"),
+    _package("pydensecrf", "pydensecrf2", "refining masks", "crf"),
+    _package("pycolmap", "pycolmap", "camera poses in prepare", "process"),
+    _package("timm", "timm", "DINO features in prepare", "process"),
+    _package("efficientnet_lite_pytorch", "efficientnet-lite-pytorch", "features in prepare without DINO", "process"),
+    _package("nerfacc", "nerfacc", "marching on CUDA", "cuda"),
+    _package("tinycudann", "tinycudann", "encoding on CUDA; built from its own sources", None),
+)

@@ -1,0 +1,51 @@
+"""The `saff-fast` command: reads the arguments, runs one subcommand, turns a user's mistake into one sentence."""
+
+import errno
+import sys
+from collections.abc import Callable, Sequence
+
+import tyro
+
+from saff_fast.cli.demo import demo
+from saff_fast.cli.doctor import doctor
+from saff_fast.cli.evaluate import evaluate
+from saff_fast.cli.prepare import prepare
+from saff_fast.cli.render import render
+from saff_fast.cli.segment import segment
+from saff_fast.cli.train import train
+from saff_fast.errors import UserError
+
+# The subcommands' modules import torch inside the functions, so that help appears at once.
+COMMANDS: dict[str, Callable[..., int | None]] = {
+    command.__name__: command for command in (demo, prepare, train, render, segment, evaluate, doctor)
+}
+_USER_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, 1 (doctor found a fault), 2 (bad input), 130 (interrupted)."""
+    try:
+        code = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="saff-fast",
+            description="From one casual video to a 4D semantic field and its objects.",
+            args=arguments,
+            config=(tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff),
+        )
+    except UserError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        print("saff-fast: interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except OSError as error:
+        if error.errno not in _USER_ERRNO:
+            raise
+        return _fail(f"{error.filename or 'output'} cannot be used: {error.strerror}")
+    return code or 0
+
+
+def _fail(sentence: str) -> int:
+    print(f"saff-fast: {' '.join(sentence.split()).rstrip('.')}.", file=sys.stderr)
+    return EXIT_USER_ERROR

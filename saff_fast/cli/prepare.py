@@ -1,0 +1,28 @@
+"""`saff-fast prepare`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+def prepare(
+    source: Annotated[Path, tyro.conf.arg(metavar="SRC")],
+    scene: Annotated[Path, tyro.conf.arg(metavar="SCENE")],
+    /,
+    height: int = 288,
+    weights: Path | None = None,
+) -> None:
+    """Pictures or a video to a scene folder: poses, depth, flow, motion masks, semantics, saliency.
+
+    What an earlier run left there is kept as long as its inputs are the same.
+
+    Args:
+        source: Folder of images (frames in the order of their names) or a video file.
+        scene: Scene folder to write.
+        height: Height of the training images [pixels]; the width follows.
+        weights: DINO ViT-S/8 weights, for semantics and saliency.
+    """
+    from saff_fast.preparation import prepare as run_prepare
+
+    run_prepare(source, scene, height=height, weights=weights)
