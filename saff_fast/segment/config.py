@@ -1,0 +1,60 @@
+"""Settings of the segmentation."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from saff_fast.segment.kmeans import KMeansConfig
+
+Evidence = Literal["saliency", "dynamic", "dynamic_saliency"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentConfig:
+    """From rendered semantics to objects."""
+
+    kmeans: KMeansConfig = field(default_factory=KMeansConfig)
+    """How each k-means runs."""
+    sample_interval: int = 5
+    """One pixel in this many, drawn at random, is clustered (published: every 5th)."""
+    motion_weight: float = 0.0
+    """Weight of the dynamic share as one more feature beside the unit semantic vector; 0 leaves it out (published)."""
+    elbow_ratio: float = 0.975
+    """The search for k stops when an objective exceeds this share of the previous one."""
+    k_max: int = 24
+    """Largest number of clusters."""
+    merge_cosine: float = 0.5
+    """Clusters whose centroids have a larger cosine are one; 1 merges nothing."""
+    vote_first: bool = True
+    """Vote on the clusters and merge only those of one outcome, so that no object dissolves in a background cluster
+    (published: merge, then vote)."""
+    evidence: Evidence = "dynamic_saliency"
+    """What a view votes by: rendered saliency (published), rendered dynamic share, or their product, which leaves out
+    what is salient but never moves."""
+    vote_threshold: float = 0.07
+    """Mean evidence over a label's pixels above which a view votes for it."""
+    quorum: float = 0.7
+    """Share of the views in which a label occurs that must vote for it."""
+    min_label_share: float = 0.0005
+    """A label occurs in a view when it has at least this share of the pixels."""
+    keep_above: float = 0.0
+    """An object's pixels with a smaller dynamic share become background; 0 keeps all (published)."""
+    adopt_above: float = 1.0
+    """Background pixels with a larger dynamic share get the nearest object; 1 adopts none (published)."""
+    min_component: float = 0.0
+    """Connected pieces of the foreground, and holes in it, below this share of the pixels are removed."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("elbow_ratio", "quorum"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")
+        for name in ("vote_threshold", "min_label_share", "keep_above", "adopt_above", "min_component"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        for name in ("sample_interval", "k_max"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not -1 <= self.merge_cosine <= 1:
+            raise ValueError(f"merge_cosine must be in [-1, 1], got {self.merge_cosine}")
+        if self.motion_weight < 0:
+            raise ValueError(f"motion_weight must not be negative, got {self.motion_weight}")

@@ -1,0 +1,107 @@
+"""Reads what `render` left in a run folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from torch import Tensor
+
+from saff_fast.errors import UserError
+from saff_fast.files import read_image, read_json, read_labels, read_npy, read_npz
+
+
+@dataclass(frozen=True)
+class View:
+    """One rendered picture: a camera at a time."""
+
+    id: int
+    """Number in the file names."""
+    split: str
+    """`input`, `fix_cam0`, `fix_time0`, or a name of the user's own."""
+    pose: int
+    """Frame whose camera it is seen from."""
+    time: float
+    """Frame index of its time."""
+
+
+@dataclass(frozen=True)
+class Renders:
+    """The folder `render/` of a run and what `views.json` says of it."""
+
+    folder: Path
+    scene: Path
+    height: int
+    width: int
+    n_frames: int
+    held_out: tuple[int, ...]
+    """Frames that training did not see."""
+    views: tuple[View, ...]
+
+    def trained_inputs(self) -> list[View]:
+        """The input views that training saw."""
+        return [view for view in self.views if view.split == "input" and view.pose not in self.held_out]
+
+    def rgb(self, view: View) -> UInt8[ndarray, "height width 3"]:
+        """The rendered picture."""
+        return self._sized(view, "rgb.png", read_image(self.path(view, "rgb.png")))
+
+    def grey(self, view: View, kind: str) -> Float[Tensor, "height width"]:
+        """One 8-bit map (`blend`, `sal`, `opacity`) in [0, 1], float32."""
+        image = read_labels(self.path(view, f"{kind}.png"))
+        return torch.from_numpy(self._sized(view, f"{kind}.png", image).astype(np.float32) / 255)
+
+    def depth(self, view: View) -> Float[ndarray, "height width"]:
+        """Depth along camera z in the scene's units."""
+        return self._sized(view, "depth.npy", read_npy(self.path(view, "depth.npy")))
+
+    def flow(self, view: View, key: str) -> Float[ndarray, "height width 2"]:
+        """Optical flow in pixels of an input view; `key` is `fwd` or `bwd`."""
+        return self._sized(view, "flow.npz", read_npz(self.path(view, "flow.npz"), key)[key])
+
+    def semantics(self, view: View) -> Float[Tensor, "height width n_semantic"]:
+        """Rendered semantic features as stored: float16, not normalised."""
+        path = self.path(view, "dino.pt")
+        try:
+            feature = torch.load(path, weights_only=True)
+        except FileNotFoundError as error:
+            raise UserError(f"{path} must exist, but there is no such file; render again.") from error
+        except Exception as error:  # torch.load raises whatever its parts raise; all mean a damaged file here.
+            raise UserError(f"{path} must hold a tensor, but it does not load; render again.") from error
+        return self._sized(view, "dino.pt", feature)
+
+    def path(self, view: View, name: str) -> Path:
+        """File `<id>_<name>` of a view."""
+        return self.folder / f"{view.id}_{name}"
+
+    def _sized(self, view: View, name: str, array: Any) -> Any:
+        if tuple(array.shape[:2]) != (self.height, self.width):
+            raise UserError(
+                f"{self.path(view, name)} must be {self.width}x{self.height} as views.json says, got "
+                f"{array.shape[1]}x{array.shape[0]}; run `saff-fast render` again."
+            )
+        return array
+
+
+def read_renders(run: Path) -> Renders:
+    """What was rendered into `run`; UserError when nothing was or the list is damaged."""
+    path = run / "render" / "views.json"
+    if not path.is_file():
+        raise UserError(f"{run} must hold rendered views, but {path} is missing; run `saff-fast render {run}` first.")
+    content = read_json(path)
+    try:
+        views = tuple(View(int(v["id"]), v["split"], int(v["pose"]), float(v["time"])) for v in content["views"])
+        return Renders(
+            folder=path.parent,
+            scene=Path(content["scene"]),
+            height=int(content["height"]),
+            width=int(content["width"]),
+            n_frames=int(content["n_frames"]),
+            held_out=tuple(int(frame) for frame in content["held_out"]),
+            views=views,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} must list the views as `render` writes them, got {error!r}; render again.") from error

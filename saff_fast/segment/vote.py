@@ -1,0 +1,58 @@
+"""Which labels are objects: every view votes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Outcome of a vote over labels."""
+
+    occurrences: Int[Tensor, " n_labels"]
+    """Views in which the label occurs."""
+    votes: Int[Tensor, " n_labels"]
+    """Views whose mean evidence over the label's pixels exceeds the threshold."""
+    elected: Bool[Tensor, " n_labels"]
+    """Labels with enough votes."""
+    means: Float[Tensor, " n_labels"]
+    """Mean evidence over all pixels of the label in all views; zero for a label without pixels."""
+
+
+def vote(
+    views: Iterable[tuple[Int[Tensor, "height width"], Float[Tensor, "height width"]]],
+    n_labels: int,
+    *,
+    threshold: float,
+    quorum: float,
+    min_share: float,
+) -> Votes:
+    """Elect the labels whose mean evidence exceeds `threshold` in enough views.
+
+    The quorum counts only the views in which the label occurs (published: all views, so an object seen in few of them
+    was always lost).
+
+    Args:
+        views: Labels in [0, n_labels) and evidence (saliency, say) of each voting view.
+        n_labels: Number of labels.
+        threshold: Mean evidence over a label's pixels that a view must exceed to vote for it; published 0.07.
+        quorum: Share of the views with the label that must vote for it, in (0, 1]; published 0.7.
+        min_share: A label occurs in a view when it has at least this share of its pixels, and at least one.
+    """
+    occurrences = torch.zeros(n_labels, dtype=torch.int64)
+    votes, pixels, totals = occurrences.clone(), occurrences.clone(), torch.zeros(n_labels, dtype=torch.float64)
+    for labels, evidence in views:
+        flat = labels.reshape(-1)
+        counts = torch.bincount(flat, minlength=n_labels)
+        sums = torch.bincount(flat, weights=evidence.reshape(-1).double(), minlength=n_labels)
+        occurs = counts >= max(1.0, min_share * flat.numel())
+        occurrences += occurs
+        votes += occurs & (sums > threshold * counts)
+        pixels += counts
+        totals += sums
+    # Integers, and a hair below the product, so that 0.7 of 10 views is 7 in spite of rounding.
+    needed = torch.ceil(quorum * occurrences.double() - 1e-9).long().clamp_min(1)
+    return Votes(occurrences, votes, (occurrences > 0) & (votes >= needed), totals / pixels.clamp_min(1))

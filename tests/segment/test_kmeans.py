@@ -1,0 +1,108 @@
+import pytest
+import torch
+from sklearn.cluster import KMeans as SklearnKMeans
+
+from saff_fast.segment import kmeans as module
+from saff_fast.segment.kmeans import KMeansConfig, assign, kmeans, resolve_backend
+
+BACKENDS = ["faiss-cpu", "torch"]
+
+
+def blobs(n_blobs=5, n_each=200, d=8, spread=0.1):
+    centres = 4 * torch.eye(d)[:n_blobs]
+    return (centres[:, None] + spread * torch.randn(n_blobs, n_each, d)).flatten(0, 1), centres
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_finds_separated_blobs(backend):
+    points, centres = blobs()
+    result = kmeans(points, 5, KMeansConfig(backend=backend))
+    distances = torch.cdist(result.centroids, centres).min(dim=0).values
+    assert distances.max() < 0.05
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_objective_matches_scikit_learn(backend):
+    points = torch.randn(600, 6)
+    expected = SklearnKMeans(7, n_init=20, random_state=0).fit(points.numpy()).inertia_ / len(points)
+    config = KMeansConfig(backend=backend, n_init=20, n_iter=300, max_points_per_centroid=None)
+    # Both are local searches: the better of many starts agrees to a per cent.
+    assert kmeans(points, 7, config).objective == pytest.approx(expected, rel=0.01)
+
+
+def test_exact_lloyd_ends_at_means_of_its_clusters():
+    points, _ = blobs(spread=1.0)
+    config = KMeansConfig(backend="torch", n_iter=300, max_points_per_centroid=None)
+    centroids = kmeans(points, 4, config).centroids
+    labels, _ = assign(points, centroids)
+    means = torch.stack([points[labels == label].mean(dim=0) for label in range(4)])
+    torch.testing.assert_close(centroids, means, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_objective_covers_points_that_were_not_iterated_on(backend):
+    points, _ = blobs()
+    config = KMeansConfig(backend=backend, max_points_per_centroid=3)
+    result = kmeans(points, 2, config)
+    expected = torch.cdist(points, result.centroids).min(dim=1).values.square().mean()
+    assert result.objective == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_assign_matches_all_pairs_across_chunks(monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK", 7)
+    points, centroids = torch.randn(50, 4, dtype=torch.float64), torch.randn(6, 4, dtype=torch.float64)
+    labels, distances = assign(points, centroids)
+    expected = torch.cdist(points, centroids).square().min(dim=1)
+    assert torch.equal(labels, expected.indices)
+    torch.testing.assert_close(distances, expected.values)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_repeats_bit_for_bit_with_any_number_of_threads(backend):
+    points = torch.randn(5000, 64)
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for n_threads in (1, 2, 1):
+            torch.set_num_threads(n_threads)
+            results.append(kmeans(points, 9, KMeansConfig(backend=backend, n_iter=20)))
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert torch.equal(results[0].centroids, other.centroids)
+        assert results[0].objective == other.objective
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_equal_points_and_as_many_clusters_as_points(backend):
+    assert kmeans(torch.ones(10, 3), 4, KMeansConfig(backend=backend)).objective < 1e-10
+    assert kmeans(torch.randn(5, 3), 5, KMeansConfig(backend=backend, n_iter=100)).objective < 1e-10
+
+
+def test_refuses_what_it_cannot_cluster():
+    points = torch.randn(5, 3)
+    with pytest.raises(ValueError, match=r"k must be in \[1, 5\], the number of points, got 6"):
+        kmeans(points, 6, KMeansConfig())
+    points[2, 1] = torch.nan
+    with pytest.raises(ValueError, match="points must be finite"):
+        kmeans(points, 2, KMeansConfig())
+
+
+def test_without_faiss_auto_is_torch_and_faiss_says_why(monkeypatch):
+    cpu = torch.device("cpu")
+    assert resolve_backend("auto", cpu) == "faiss-cpu"
+    assert resolve_backend("auto", torch.device("cuda")) == "torch"
+    with pytest.raises(ValueError, match="points on the CPU only"):
+        resolve_backend("faiss-cpu", torch.device("cuda"))
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    assert resolve_backend("auto", cpu) == "torch"
+    with pytest.raises(ValueError, match="faiss is not installed"):
+        resolve_backend("faiss-cpu", cpu)
+    with pytest.raises(ValueError, match="must be one of auto, faiss-cpu, torch"):
+        resolve_backend("faiss-gpu", cpu)
+
+
+@pytest.mark.parametrize("name", ["n_init", "n_iter", "max_points_per_centroid"])
+def test_config_checks_its_ranges(name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
+        KMeansConfig(**{name: 0})

@@ -1,0 +1,113 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from saff_fast.errors import UserError
+from saff_fast.files import read_labels
+from saff_fast.segment.config import SegmentConfig
+from saff_fast.segment.kmeans import KMeansConfig
+from saff_fast.segment.pipeline import segment_run
+from tests.segment.rendered_run import MOVER_A, MOVER_B, STATIC_OBJECT, instances, write_run
+
+CONFIG = SegmentConfig()
+
+
+def read_maps(run, folder, views):
+    return {v["id"]: read_labels(run / "segment" / folder / "labels" / f"{v['id']:05d}.png") for v in views}
+
+
+@pytest.fixture
+def run(tmp_path):
+    write_run(tmp_path / "run", tmp_path / "scene")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def views(run):
+    return json.loads((run / "render" / "views.json").read_text())["views"]
+
+
+def test_movers_are_objects_with_one_label_in_all_views(run, views):
+    report = segment_run(run, CONFIG)
+    assert report.warning is None
+    assert report.n_objects == 2
+    found = read_maps(run, "final", views)
+    truth = np.stack([instances(view["time"]) for view in views])
+    truth[truth == STATIC_OBJECT] = 0
+    # One score over all views: labels that changed their meaning between views would lower it.
+    assert adjusted_rand_score(truth.ravel(), np.stack([found[v["id"]] for v in views]).ravel()) > 0.98
+
+
+def test_published_evidence_also_elects_the_static_object(run, views):
+    segment_run(run, replace(CONFIG, evidence="saliency", keep_above=0.0))
+    found = read_maps(run, "final", views)
+    assert np.mean([found[v["id"]][instances(v["time"]) == STATIC_OBJECT].mean() > 0 for v in views]) == 1
+
+
+def test_folders_share_numbers_and_objects_are_described(run, views):
+    segment_run(run, CONFIG)
+    final, merged = read_maps(run, "final", views), read_maps(run, "no_salient", views)
+    raw = read_maps(run, "no_merge_no_salient", views)
+    for view in views:
+        assert merged[view["id"]].min() >= 1
+        assert raw[view["id"]].min() >= 1
+        inside = final[view["id"]] > 0
+        np.testing.assert_array_equal(merged[view["id"]][inside], final[view["id"]][inside])
+    objects = json.loads((run / "segment" / "objects.json").read_text())
+    assert [entry["id"] for entry in objects] == [1, 2]
+    assert objects[0]["views"] == [view["id"] for view in views]
+    with np.load(run / "segment" / "model.npz") as model:
+        assert model["n_objects"] == 2
+        assert model["centroids"].shape[0] == len(model["ids"])
+
+
+def test_held_out_frames_do_not_fit(tmp_path):
+    write_run(tmp_path / "run", tmp_path / "scene", held_out=[0, 1, 2, 3])
+    with pytest.raises(UserError, match="must list input views, got none"):
+        segment_run(tmp_path / "run", CONFIG)
+
+
+def test_nothing_voted_leaves_clusters_and_says_what_to_lower(run, views):
+    report = segment_run(run, replace(CONFIG, vote_threshold=0.99))
+    assert report.n_objects == 0
+    assert "lower vote_threshold" in report.warning
+    assert not read_maps(run, "final", views)[0].any()
+    assert read_maps(run, "no_salient", views)[0].any()
+
+
+def test_backends_agree(run, views):
+    results = []
+    for backend in ("faiss-cpu", "torch"):
+        segment_run(run, replace(CONFIG, kmeans=KMeansConfig(backend=backend)))
+        results.append(np.stack(list(read_maps(run, "final", views).values())))
+    assert adjusted_rand_score(results[0].ravel(), results[1].ravel()) > 0.99
+
+
+def test_bad_runs_are_named(run, views):
+    (run / "render" / "3_dino.pt").write_bytes(b"cut")
+    with pytest.raises(UserError, match=r"3_dino\.pt must hold a tensor"):
+        segment_run(run, CONFIG)
+    (run / "render" / "views.json").write_text('{"views": []}')
+    with pytest.raises(UserError, match=r"views\.json must list the views"):
+        segment_run(run, CONFIG)
+    (run / "render" / "views.json").unlink()
+    with pytest.raises(UserError, match="run `saff-fast render"):
+        segment_run(run, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("quorum", 0.0, r"quorum must be in \(0, 1\], got 0.0"),
+        ("vote_threshold", 1.5, r"vote_threshold must be in \[0, 1\], got 1.5"),
+        ("k_max", 0, "k_max must be at least 1, got 0"),
+        ("merge_cosine", 2.0, r"merge_cosine must be in \[-1, 1\], got 2.0"),
+        ("motion_weight", -1.0, "motion_weight must not be negative, got -1.0"),
+    ],
+)
+def test_config_checks_its_ranges(name, value, message):
+    with pytest.raises(ValueError, match=message):
+        SegmentConfig(**{name: value})
