@@ -12,9 +12,7 @@ def blend_entropy(blends: Float[Tensor, " n_samples"], weights: Float[Tensor, " 
     return (entropy * weights).sum() / (weights.sum() + 1e-8)
 
 
-def motion_evidence(
-    blend: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"]
-) -> tuple[Tensor, Tensor]:
+def motion_evidence(blend: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"]) -> tuple[Tensor, Tensor]:
     """Dynamic share that is missing where motion was seen, and that is present where none was.
 
     Apart, because they weigh differently: a pixel without evidence is unknown rather than static.

@@ -141,4 +141,3 @@ def shell(
         index = index[((index >= 0) & (index < n)).all(-1)]
         cells[(index[:, 0] * n + index[:, 1]) * n + index[:, 2]] = True
     return dilate(cells.view(1, n, n, n))[0]
-

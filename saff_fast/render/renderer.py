@@ -17,6 +17,7 @@ Lengths = tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]]
 class RenderedBatch:
     """Rendered rays and everything that further renders of the same samples need."""
 
+    rays: Rays
     outputs: RenderOutputs
     samples: PackedSamples
     lengths: Lengths
@@ -49,4 +50,4 @@ class Renderer:
         static = self.static_field(positions, rays.viewdirs[rows])
         dynamic = self.dynamic_field(positions[where], rays.frames[rows[where]])
         outputs, weights = composite_joint(static, dynamic, samples, lengths, self.semantics)
-        return RenderedBatch(outputs, samples, lengths, positions, dynamic, static, weights)
+        return RenderedBatch(rays, outputs, samples, lengths, positions, dynamic, static, weights)

@@ -1,0 +1,92 @@
+"""The whole configuration of a run; presets in `configs/` say what differs from these defaults."""
+
+from dataclasses import dataclass, field
+
+from saff_fast.fields.scene_field import FieldConfig
+from saff_fast.render.occupancy import OccupancyConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the losses (method section 5, symbols of NSFF)."""
+
+    semantic: float = 0.04
+    """Semantic features, in every render that has a colour loss (`dino_coe`)."""
+    saliency: float = 0.04
+    """Saliency, likewise (`sal_coe`)."""
+    dynamic: float = 1.0
+    """Renders of the dynamic field alone, at pixels that move."""
+    warp: float = 1.0
+    """Renders through scene flow to both neighbours, at pixels that move."""
+    depth: float = 0.5
+    """Depth prior, on the joint and on the dynamic render; decays to `depth_end` of itself."""
+    depth_end: float = 0.05
+    """What is left of the depth weight at the end of the run."""
+    optical_flow: float = 2.0
+    """Projected scene flow against optical flow, in image widths."""
+    occlusion: float = 0.02
+    """Keeps occlusion probabilities small (`w_prob_reg`)."""
+    cycle: float = 1.0
+    """Flow there and back (`w_cycle`)."""
+    flow_magnitude: float = 0.01
+    """Small scene flow (`w_sf_reg`)."""
+    flow_smoothness: float = 0.1
+    """Equal flow of neighbouring samples (`w_sm`)."""
+    kinetic: float = 0.1
+    """Small acceleration (`w_sm`)."""
+    blend_entropy: float = 0.001
+    """Static or dynamic, not half of each (`w_entropy`)."""
+    motion_missing: float = 0.05
+    """Dynamic share missing where motion was seen."""
+    motion_present: float = 0.005
+    """Dynamic share present where none was seen; weak, since such a pixel is unknown rather than static."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Batches, schedule, bookkeeping."""
+
+    height: int = 144
+    """Image height to train at, in pixels."""
+    steps: int = 1500
+    """Training steps."""
+    rays: int = 3072
+    """Rays a step."""
+    moving_rays: int = 768
+    """How many of them are drawn where motion is likely; they alone carry the scene-flow losses."""
+    learning_rate: float = 1e-2
+    """Adam's step size of tables and networks at the start."""
+    learning_rate_end: float = 0.05
+    """What is left of it at the end of the run."""
+    sweep_every: int = 150
+    """Steps between looks at every candidate cell of the occupancy grid."""
+    first_sweep: int = 450
+    """The first of them: cells are not dropped before the field has formed."""
+    checkpoint_every: int = 250
+    """Steps between checkpoints."""
+    log_every: int = 25
+    """Steps between entries of metrics.jsonl."""
+    seed: int = 0
+    """Seed of initial values and batches."""
+    hold_out: tuple[int, ...] = ()
+    """Frames that are not trained on."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        if not 0 <= self.moving_rays < self.rays:
+            raise ValueError(f"moving_rays must be in [0, rays), got {self.moving_rays} of {self.rays}")
+        if not 16 <= self.height <= 4320:
+            raise ValueError(f"height must be in [16, 4320], got {self.height}")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """Everything that decides what a run computes."""
+
+    train: TrainConfig = field(default_factory=TrainConfig)
+    field: FieldConfig = field(default_factory=FieldConfig)
+    occupancy: OccupancyConfig = field(default_factory=OccupancyConfig)
+    loss: LossConfig = field(default_factory=LossConfig)

@@ -1,0 +1,85 @@
+"""What a run consists of, built from a scene and a configuration, or loaded from its checkpoint."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saff_fast.errors import UserError
+from saff_fast.fields.scene_field import FieldConfig, SceneField
+from saff_fast.geometry.cameras import Cameras
+from saff_fast.geometry.spaces import NdcSpace
+from saff_fast.render.occupancy import OccupancyConfig, OccupancyGrid
+from saff_fast.render.renderer import Renderer
+
+
+@dataclass(frozen=True)
+class SceneModel:
+    """Fields, occupancy, cameras and space of one scene: all that rendering needs."""
+
+    field: SceneField
+    occupancy: OccupancyGrid
+    cameras: Cameras
+    space: NdcSpace
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames of the scene, held-out ones included."""
+        return len(self.cameras)
+
+    @property
+    def renderer(self) -> Renderer:
+        """Renders rays with both fields."""
+        field = self.field
+        semantics = field.static_semantics, field.dynamic_semantics
+        return Renderer(field.static, field.dynamic, semantics, self.occupancy)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Parameters, occupancy, cameras and space by name."""
+        named = {f"field.{name}": value for name, value in self.field.state_dict().items()}
+        named |= {f"occupancy.{name}": value for name, value in self.occupancy.state_dict().items()}
+        size = torch.tensor([self.cameras.height, self.cameras.width])
+        cameras = {"c2w": self.cameras.c2w, "intrinsics": self.cameras.intrinsics, "size": size}
+        scales = torch.tensor([self.space.scale_x, self.space.scale_y, self.space.near], dtype=torch.float64)
+        space = {"scales": scales, "low": self.space.low, "high": self.space.high}
+        named |= {f"cameras.{name}": value for name, value in cameras.items()}
+        return named | {f"space.{name}": value for name, value in space.items()}
+
+
+def build_model(
+    field: FieldConfig, occupancy: OccupancyConfig, cameras: Cameras, space: NdcSpace, n_semantic: int
+) -> SceneModel:
+    """A model with initial parameters, drawn from torch's global generator."""
+    n_frames = len(cameras)
+    return SceneModel(SceneField(field, n_frames, n_semantic), OccupancyGrid(occupancy, n_frames), cameras, space)
+
+
+def restore_model(
+    field: FieldConfig, occupancy: OccupancyConfig, tensors: dict[str, Tensor], source: Path
+) -> SceneModel:
+    """The model whose `tensors()` these are.
+
+    Raises:
+        UserError: if the tensors do not fit the configuration; `source` names where they come from.
+    """
+    height, width = tensors["cameras.size"].tolist()
+    cameras = Cameras(tensors["cameras.c2w"], tensors["cameras.intrinsics"], height, width)
+    scale_x, scale_y, near = tensors["space.scales"].tolist()
+    space = NdcSpace(scale_x, scale_y, near, tensors["space.low"], tensors["space.high"])
+    n_semantic = tensors["field.static_semantics.bias"].shape[0]
+    model = build_model(field, occupancy, cameras, space, n_semantic)
+    try:
+        model.field.load_state_dict(_below("field.", tensors))
+        model.occupancy.load_state_dict(_below("occupancy.", tensors))
+    except RuntimeError as error:
+        raise UserError(
+            f"{source}: the checkpoint must come from the configuration beside it but its tensors differ; "
+            "restore config.toml or train again in a new folder"
+        ) from error
+    return model
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

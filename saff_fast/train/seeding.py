@@ -1,0 +1,36 @@
+"""First occupancy: shells around the depth prior."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from saff_fast.geometry.rays import pixel_rays
+from saff_fast.render.occupancy import shell
+from saff_fast.train.model import SceneModel
+
+
+def seed_occupancy(
+    model: SceneModel,
+    depth: Float[Tensor, "n_frames h w"],
+    confidences: Float[Tensor, "n_frames h w"],
+    frames: list[int],
+) -> None:
+    """Candidate cells: in each training frame, those within a band around its depth prior, wider where it is doubtful.
+
+    The static part takes the union over the frames, since what is hidden in one is seen in another. A held-out frame gets
+    the dynamic cells of its neighbours, between which it lies.
+    """
+    config = model.occupancy.config
+    pixels = model.cameras.pixel_grid()
+    n = config.resolution
+    shells = torch.zeros(model.n_frames, n, n, n, dtype=torch.bool)
+    for frame in frames:
+        poses = torch.full((len(pixels),), frame)
+        rays = pixel_rays(model.space, model.cameras, poses, pixels, poses.float())
+        confidence = confidences[frame].reshape(-1).clamp(0, 1)
+        half_width = config.doubtful_band + (config.prior_band - config.doubtful_band) * confidence
+        shells[frame] = shell(rays, depth[frame].reshape(-1), half_width, config)
+    for frame in set(range(model.n_frames)) - set(frames):
+        near = [k for k in (frame - 1, frame + 1) if k in frames]
+        shells[frame] = shells[near].any(0)
+    model.occupancy.seed(shells.any(0), shells)

@@ -1,0 +1,194 @@
+"""One training step: the renders of a batch and their losses."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from saff_fast.fields.scene_field import SceneField
+from saff_fast.geometry.cameras import Cameras
+from saff_fast.geometry.projection import project_expected_point
+from saff_fast.geometry.rays import pixel_rays
+from saff_fast.geometry.spaces import NdcSpace
+from saff_fast.losses import geometry, motion, separation
+from saff_fast.losses.reconstruction import reconstruction
+from saff_fast.ops import accumulate
+from saff_fast.render.compositing import composite_dynamic
+from saff_fast.render.renderer import RenderedBatch, Renderer
+from saff_fast.scene.sampler import Targets
+from saff_fast.train.config import LossConfig
+from saff_fast.types import DynamicOutputs
+
+
+@dataclass(frozen=True)
+class MovingPart:
+    """The first rays of a batch, those that carry scene-flow losses, with their dynamic samples only."""
+
+    targets: Targets
+    samples: DynamicOutputs
+    positions: Float[Tensor, "n_samples 3"]
+    frames: Float[Tensor, " n_samples"]
+    ray_indices: Tensor
+    packed_info: Tensor
+    lengths: tuple[Tensor, Tensor]
+    attention: Float[Tensor, " n_rays"]
+    """How much each ray is believed to show something that moves; carries no gradient."""
+
+
+@dataclass(frozen=True)
+class StepModel:
+    """What a training step renders with."""
+
+    field: SceneField
+    renderer: Renderer
+    space: NdcSpace
+    cameras: Cameras
+    n_frames: int
+
+
+def batch_losses(
+    model: StepModel, targets: Targets, n_moving: int, generator: torch.Generator, config: LossConfig, progress: float
+) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """Weighted loss terms of a batch by name, and statistics for the log.
+
+    Args:
+        model: Fields, renderer, cameras.
+        targets: The batch.
+        n_moving: Its first rays carry the scene-flow losses.
+        generator: Source of the jitter.
+        config: Weights.
+        progress: Share of the run that is done, 0 to 1.
+    """
+    jitter = torch.rand(len(targets), generator=generator)
+    frames = targets.frames.float()
+    rays = pixel_rays(model.space, model.cameras, targets.frames, targets.pixels, frames)
+    batch = model.renderer(rays, jitter)
+    depth_weight = config.depth * config.depth_end**progress
+    terms = _joint_terms(batch, targets, config, depth_weight)
+    moving = _moving_part(batch, targets, n_moving)
+    if len(moving.positions):
+        terms |= _dynamic_terms(model, moving, config, depth_weight)
+        for sign in (1, -1):
+            terms |= _warp_terms(model, moving, sign, config)
+    n_rays = len(targets)
+    statistics = {
+        "psnr": -10 * float(terms["rgb"].detach().clamp_min(1e-10).log10()),
+        "samples_per_ray": len(batch.samples.t_starts) / n_rays,
+        "dynamic_samples_per_ray": len(batch.samples.dynamic_indices) / n_rays,
+    }
+    return terms, statistics
+
+
+def _weighted_reconstruction(
+    terms: dict[str, Tensor], prefix: str, factor: float, config: LossConfig
+) -> dict[str, Tensor]:
+    weights = {"rgb": 1.0, "semantic": config.semantic, "saliency": config.saliency}
+    return {f"{prefix}{name}": factor * weights[name] * term for name, term in terms.items()}
+
+
+def _joint_terms(batch: RenderedBatch, targets: Targets, config: LossConfig, depth_weight: float) -> dict[str, Tensor]:
+    outputs = batch.outputs
+    errors = reconstruction(outputs, targets.rgb, targets.semantic, targets.saliency)
+    missing, present = separation.motion_evidence(outputs.blend, targets.motion)
+    depth = geometry.depth(outputs.depth, outputs.opacity, targets.depth, targets.depth_confidence)
+    where = batch.samples.dynamic_indices
+    seen = batch.dynamic_weights.detach()
+    return _weighted_reconstruction(errors, "", 1.0, config) | {
+        "depth": depth_weight * depth,
+        "motion_missing": config.motion_missing * missing,
+        "motion_present": config.motion_present * present,
+        "blend_entropy": config.blend_entropy * separation.blend_entropy(batch.static.blends[where], seen),
+    }
+
+
+def _moving_part(batch: RenderedBatch, targets: Targets, n_moving: int) -> MovingPart:
+    """The dynamic samples of the first rays are the first dynamic samples, so they are slices, not selections."""
+    info = batch.samples.dynamic_packed_info[:n_moving]
+    n = int(info[:, 1].sum())
+    where = batch.samples.dynamic_indices[:n]
+    rows = batch.samples.ray_indices[where]
+    outputs = DynamicOutputs(*(getattr(batch.dynamic, name)[:n] for name in DynamicOutputs.__dataclass_fields__))
+    attention = torch.maximum(batch.outputs.blend[:n_moving].detach(), targets.motion[:n_moving])
+    deltas, centres = batch.lengths
+    return MovingPart(
+        targets=targets[:n_moving],
+        samples=outputs,
+        positions=batch.positions[where],
+        frames=targets.frames[rows].float(),
+        ray_indices=rows,
+        packed_info=info,
+        lengths=(deltas[where], centres[where]),
+        attention=attention,
+    )
+
+
+def _dynamic_terms(model: StepModel, moving: MovingPart, config: LossConfig, depth_weight: float) -> dict[str, Tensor]:
+    """The dynamic field alone: pictures, depth, projected flow, flow regularisers."""
+    targets, samples = moving.targets, moving.samples
+    semantics = model.field.dynamic_semantics
+    outputs, weights = composite_dynamic(samples, moving.lengths, moving.packed_info, semantics)
+    errors = reconstruction(outputs, targets.rgb, targets.semantic, targets.saliency, moving.attention)
+    trusted = moving.attention * targets.depth_confidence
+    depth = geometry.depth(outputs.depth, outputs.opacity, targets.depth, trusted)
+    seen = weights.detach()
+    terms = {
+        "dynamic_depth": depth_weight * depth,
+        "flow_magnitude": config.flow_magnitude
+        * (motion.magnitude(samples.flows_fw, seen) + motion.magnitude(samples.flows_bw, seen)),
+        "kinetic": config.kinetic
+        * motion.kinetic(samples.flows_fw, samples.flows_bw, seen)
+        / model.field.dynamic.flow_scale,
+        "flow_smoothness": config.flow_smoothness
+        * (
+            motion.smoothness(samples.flows_fw, moving.ray_indices, seen)
+            + motion.smoothness(samples.flows_bw, moving.ray_indices, seen)
+        ),
+        "occlusion": config.occlusion * (samples.occlusions_fw.mean() + samples.occlusions_bw.mean()),
+    }
+    for sign, flows, pixels, valid in (
+        (1, samples.flows_fw, targets.next_pixels, targets.next_valid),
+        (-1, samples.flows_bw, targets.previous_pixels, targets.previous_valid),
+    ):
+        projected = projected_flow(model, moving, weights, flows, sign)
+        mask = valid * moving.attention
+        term = motion.optical_flow(projected, pixels, mask, model.cameras.width)
+        terms["flow_next" if sign > 0 else "flow_previous"] = config.optical_flow * term
+    return _weighted_reconstruction(errors, "dynamic_", config.dynamic, config) | terms
+
+
+def projected_flow(
+    model: StepModel, moving: MovingPart, weights: Float[Tensor, " n_samples"], flows: Tensor, sign: int
+) -> Float[Tensor, "n_rays 2"]:
+    """Pixel of each ray's expected point, moved by its flow, in the neighbour frame's camera.
+
+    The mean is divided by the ray's weight (the published one is not), so that a half-opaque ray is not pulled
+    towards the corner of the cube.
+    """
+    n = weights.shape[0]
+    values = torch.cat([moving.positions + flows, weights.new_ones(n, 1)], dim=1)
+    sums = accumulate(weights, values, moving.packed_info)
+    points = sums[:, :3] / sums[:, 3:].clamp_min(1e-3)
+    poses = (moving.targets.frames + sign).clamp(0, model.n_frames - 1)
+    return project_expected_point(model.space, model.cameras, poses, points)
+
+
+def _warp_terms(model: StepModel, moving: MovingPart, sign: int, config: LossConfig) -> dict[str, Tensor]:
+    """The picture of this frame, rendered from the dynamic field of a neighbour frame through scene flow."""
+    samples, targets = moving.samples, moving.targets
+    flows, occlusions = (
+        (samples.flows_fw, samples.occlusions_fw) if sign > 0 else (samples.flows_bw, samples.occlusions_bw)
+    )
+    neighbour = moving.frames + sign
+    exists = ((neighbour >= 0) & (neighbour < model.n_frames)).float()
+    warped, valid = model.field.dynamic.displaced(moving.positions, flows, neighbour.clamp(0, model.n_frames - 1))
+    semantics = model.field.dynamic_semantics
+    outputs, weights = composite_dynamic(warped, moving.lengths, moving.packed_info, semantics)
+    seen = weights.detach()
+    trusted = accumulate(seen, ((1 - occlusions) * valid * exists).unsqueeze(1), moving.packed_info)[:, 0]
+    errors = reconstruction(outputs, targets.rgb, targets.semantic, targets.saliency, trusted * moving.attention)
+    back = warped.flows_bw if sign > 0 else warped.flows_fw
+    prefix = "next_" if sign > 0 else "previous_"
+    return _weighted_reconstruction(errors, prefix, config.warp, config) | {
+        f"{prefix}cycle": config.cycle * motion.cycle(flows, back, occlusions, seen * exists),
+    }

@@ -1,0 +1,188 @@
+"""Training: from a scene folder to a checkpoint."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from saff_fast.errors import UserError
+from saff_fast.geometry.spaces import NdcSpace
+from saff_fast.scene.reader import read_scene
+from saff_fast.scene.sampler import PixelSampler
+from saff_fast.scene.scene import Scene
+from saff_fast.train.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    optimiser_tensors,
+    restore_optimiser,
+    save_checkpoint,
+)
+from saff_fast.train.config import ExperimentConfig, TrainConfig
+from saff_fast.train.depth_prior import aligned_inverse_depths, depth_parameters, nearest_plane
+from saff_fast.train.model import SceneModel, build_model, restore_model
+from saff_fast.train.run_folder import open_run
+from saff_fast.train.seeding import seed_occupancy
+from saff_fast.train.step import StepModel, batch_losses
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a training run tells whoever watches it."""
+
+    step: int
+    steps: int
+    rays_per_second: float
+    psnr: float
+    samples_per_ray: float
+
+
+Report = Callable[[Progress], None]
+
+
+def train(scene_folder: Path, run: Path, config: ExperimentConfig, report: Report = lambda _: None) -> None:
+    """Train on a scene folder until `config.train.steps`, resuming what `run` already holds.
+
+    On one CPU machine the result depends on the configuration and the seed alone: interrupted and resumed, the run ends
+    in the state of an uninterrupted one, bit for bit.
+
+    Args:
+        scene_folder: The prepared scene.
+        run: The run folder, made if it is not there.
+        config: The resolved configuration.
+        report: Called after every logged step.
+
+    Raises:
+        UserError: if the scene or the run folder cannot be used.
+    """
+    scene = read_scene(scene_folder, config.train.height)
+    _check(scene, config.train)
+    open_run(run, scene_folder, config)
+    Trainer(scene, run, config).run(report)
+
+
+class Trainer:
+    """A run in progress."""
+
+    def __init__(self, scene: Scene, run: Path, config: ExperimentConfig) -> None:
+        self.config = config
+        self._folder = run / "checkpoints"
+        self._log = run / "metrics.jsonl"
+        inverse_depths = aligned_inverse_depths(scene)
+        checkpoint = load_checkpoint(self._folder)
+        if checkpoint is None:
+            self.step, self.seconds = 0, 0.0
+            try:
+                space = NdcSpace.around(scene.cameras, nearest_plane(inverse_depths))
+            except ValueError as error:
+                raise UserError(
+                    f"{scene.name}: the cameras must all face one way (a forward-facing capture), but some look "
+                    "backwards; use a part of the video in which the camera does not turn around"
+                ) from error
+            torch.manual_seed(config.train.seed)
+            n_semantic = scene.semantics.shape[-1]
+            self.model = build_model(config.field, config.occupancy, scene.cameras, space, n_semantic)
+        else:
+            self.step, self.seconds = checkpoint.step, checkpoint.seconds
+            self.model = restore_model(config.field, config.occupancy, checkpoint.tensors, self._folder)
+        frames = [k for k in range(len(scene)) if k not in config.train.hold_out]
+        depth = depth_parameters(scene, self.model.space, inverse_depths)
+        if checkpoint is None:
+            seed_occupancy(self.model, depth, scene.depth_confidences, frames)
+        self._sampler = PixelSampler(scene, depth, frames, config.train.seed)
+        self.optimiser = _optimiser(self.model, config.train)
+        if checkpoint is not None:
+            restore_optimiser(self.optimiser, checkpoint.tensors)
+        self._facts = {"config": asdict(config), "scene": scene.name}
+
+    def run(self, report: Report) -> None:
+        """Train to the last step, checkpointing on the way and when interrupted."""
+        config = self.config.train
+        _truncate_log(self._log, self.step)
+        began, done_before = time.monotonic(), self.step
+        try:
+            while self.step < config.steps:
+                terms, statistics = self._train_step()
+                self.step += 1
+                if self.step % config.log_every == 0 or self.step == config.steps:
+                    rate = (self.step - done_before) * config.rays / (time.monotonic() - began)
+                    self._write_log(terms, statistics, rate)
+                    progress = self.step, config.steps, rate, statistics["psnr"], statistics["samples_per_ray"]
+                    report(Progress(*progress))
+                if self.step % config.checkpoint_every == 0 or self.step == config.steps:
+                    self._save(time.monotonic() - began)
+        except KeyboardInterrupt:
+            self._save(time.monotonic() - began)
+            raise
+
+    def _train_step(self) -> tuple[dict[str, float], dict[str, float]]:
+        config, step = self.config, self.step
+        targets, generator = self._sampler.sample(step, config.train.rays, config.train.moving_rays)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(config.train, step)
+        model = self.model
+        step_model = StepModel(model.field, model.renderer, model.space, model.cameras, model.n_frames)
+        share = step / config.train.steps
+        terms, statistics = batch_losses(step_model, targets, config.train.moving_rays, generator, config.loss, share)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()
+        self.optimiser.step()
+        done = step + 1
+        if done >= config.train.first_sweep and done % config.train.sweep_every == 0:
+            self._sweep(generator)
+        return {name: float(term.detach()) for name, term in terms.items()}, statistics
+
+    def _sweep(self, generator: torch.Generator) -> None:
+        """Let the occupancy grid look at the fields."""
+        field = self.model.field
+        length = float((self.model.space.high - self.model.space.low)[2]) / self.config.occupancy.n_steps / 2
+        self.model.occupancy.sweep(
+            lambda points: field.static.opacity_and_blend(points, length)[0],
+            lambda points, frames: field.dynamic.opacity(points, frames, length)
+            * field.static.opacity_and_blend(points, length)[1],
+            generator,
+        )
+
+    def _save(self, seconds: float) -> None:
+        tensors = self.model.tensors() | optimiser_tensors(self.optimiser)
+        save_checkpoint(self._folder, Checkpoint(self.step, self.seconds + seconds, self._facts, tensors))
+
+    def _write_log(self, terms: dict[str, float], statistics: dict[str, float], rate: float) -> None:
+        entry = {"step": self.step, "rays_per_second": rate} | statistics | {"loss": terms}
+        with self._log.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """A short linear warm-up, then exponential decay to `learning_rate_end` of the start."""
+    warmup = min(1.0, (step + 1) / 20)
+    return config.learning_rate * warmup * config.learning_rate_end ** (step / config.steps)
+
+
+def _optimiser(model: SceneModel, config: TrainConfig) -> torch.optim.Adam:
+    # eps as in Instant-NGP, section 4: table entries see tiny gradients.
+    return torch.optim.Adam(model.field.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), eps=1e-15, fused=True)
+
+
+def _check(scene: Scene, config: TrainConfig) -> None:
+    unknown = [k for k in config.hold_out if not 0 <= k < len(scene)]
+    if unknown:
+        raise UserError(f"--hold-out must name frames 0 to {len(scene) - 1}, got {unknown[0]}; correct the list")
+    if len(scene) - len(set(config.hold_out)) < 4:
+        raise UserError(f"--hold-out leaves fewer than 4 of {len(scene)} frames to train on; hold out fewer")
+
+
+def _truncate_log(path: Path, step: int) -> None:
+    """Drop what was logged after the checkpoint that the run resumes from."""
+    if path.is_file():
+        lines = [line for line in path.read_text().splitlines() if _logged_step(line) <= step]
+        path.write_text("".join(line + "\n" for line in lines))
+
+
+def _logged_step(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")  # a line cut short by a crash
