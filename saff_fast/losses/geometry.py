@@ -14,7 +14,8 @@ def depth(
 ) -> Tensor:
     """Mean absolute difference in ray parameter `t`, weighted by the prior's confidence.
 
-    The prior is aligned to the scene's scale before training (`train.depth_prior`), so no statistics of the batch enter.
+    The prior is aligned to the scene's scale before training (`train.depth_prior`), so no statistics of the batch
+    enter.
     Unfilled opacity counts at the far end (t = 1), or the loss would be lowered by transparency.
     """
     return masked_mean((rendered + (1 - opacity) - prior).abs(), confidence)

@@ -1,6 +1,7 @@
 """The whole configuration of a run; presets in `configs/` say what differs from these defaults."""
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 
 from saff_fast.fields.scene_field import FieldConfig
 from saff_fast.render.occupancy import OccupancyConfig
@@ -86,7 +87,7 @@ class TrainConfig:
 class ExperimentConfig:
     """Everything that decides what a run computes."""
 
-    train: TrainConfig = field(default_factory=TrainConfig)
-    field: FieldConfig = field(default_factory=FieldConfig)
-    occupancy: OccupancyConfig = field(default_factory=OccupancyConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    field: FieldConfig = dataclasses.field(default_factory=FieldConfig)
+    occupancy: OccupancyConfig = dataclasses.field(default_factory=OccupancyConfig)
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)

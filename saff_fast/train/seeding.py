@@ -17,8 +17,8 @@ def seed_occupancy(
 ) -> None:
     """Candidate cells: in each training frame, those within a band around its depth prior, wider where it is doubtful.
 
-    The static part takes the union over the frames, since what is hidden in one is seen in another. A held-out frame gets
-    the dynamic cells of its neighbours, between which it lies.
+    The static part takes the union over the frames, since what is hidden in one is seen in another. A held-out frame
+    gets the dynamic cells of its neighbours, between which it lies.
     """
     config = model.occupancy.config
     pixels = model.cameras.pixel_grid()
