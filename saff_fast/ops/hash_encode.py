@@ -1,0 +1,238 @@
+"""Multiresolution hash encoding in 2 to 4 dimensions."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from saff_fast import kernels
+from saff_fast.ops import checks
+
+MAX_LEVELS = 32  # kMaxHashLevels in cuda_ext/common/hash_grid.h
+N_FEATURES = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True)
+class HashGridLayout:
+    """Where the levels of a hash grid lie in its table (Instant-NGP, section 3).
+
+    A coordinate `x` in [0, 1] lies at `x * scale + 0.5` between the vertices of a level. A level whose vertices fit
+    its `offsets[l + 1] - offsets[l]` entries is dense (first axis fastest), others share the entries by the hash of
+    Instant-NGP eq. 4, and then their number is a power of two. Make layouts with `build`.
+
+    Raises:
+        ValueError: if the numbers contradict each other.
+    """
+
+    n_dims: int
+    """Dimensions D, 2 to 4. The last of four is time."""
+    n_features: int
+    """Features of an entry F: 1, 2, 4 or 8."""
+    resolutions: tuple[tuple[int, ...], ...]
+    """Vertices along each axis, level by level."""
+    scales: tuple[tuple[float, ...], ...]
+    """Cells along each axis, level by level."""
+    offsets: tuple[int, ...]
+    """First entry of each level, then the number of entries of the table; multiples of 8."""
+
+    def __post_init__(self) -> None:
+        """Refuse what the kernels could not index safely."""
+        if self.n_dims not in (2, 3, 4) or self.n_features not in N_FEATURES:
+            raise ValueError(
+                "HashGridLayout: n_dims must be 2, 3 or 4 and n_features 1, 2, 4 or 8, "
+                f"got {self.n_dims} and {self.n_features}"
+            )
+        if not 1 <= self.n_levels <= MAX_LEVELS:
+            raise ValueError(f"HashGridLayout: there must be 1 to {MAX_LEVELS} levels, got {self.n_levels}")
+        if len(self.scales) != self.n_levels or len(self.offsets) != self.n_levels + 1 or self.offsets[0] != 0:
+            raise ValueError("HashGridLayout: scales and offsets must have one row a level, and offsets start at 0")
+        for level, (resolution, scale) in enumerate(zip(self.resolutions, self.scales, strict=True)):
+            size = self.offsets[level + 1] - self.offsets[level]
+            if not self._level_is_safe(resolution, scale, size):
+                raise ValueError(
+                    f"HashGridLayout: level {level} must have a vertex for every cell and a size that holds them or "
+                    f"is a power of two, got resolution {resolution}, scale {scale} and {size} entries"
+                )
+
+    def _level_is_safe(self, resolution: tuple[int, ...], scale: tuple[float, ...], size: int) -> bool:
+        """Whether no index of the level can leave its entries; the kernels rely on it."""
+        if not len(resolution) == len(scale) == self.n_dims or not 8 <= size <= 2**30 or size % 8:
+            return False
+        if not all(n >= 2 and 0 <= s <= n - 1 for n, s in zip(resolution, scale, strict=True)):
+            return False
+        return math.prod(resolution) <= size or size & (size - 1) == 0
+
+    @classmethod
+    def build(
+        cls,
+        n_dims: int,
+        n_levels: int,
+        n_features: int,
+        log2_table_size: int,
+        base_resolution: int,
+        finest_resolution: int,
+        base_time: int | None = None,
+        finest_time: int | None = None,
+    ) -> Self:
+        """The layout of a grid whose levels grow geometrically, as in tiny-cuda-nn.
+
+        Level `l` has `scale = base * growth**l - 1` and `ceil(scale) + 1` vertices an axis. Without `base_time` all
+        axes grow alike and sizes, offsets and positions are those of tiny-cuda-nn, whose outermost vertices alias. With
+        it the last of four axes, time, grows on its own: its finest level has `finest_time - 1` cells, so
+        `finest_time = n_frames` gives one a frame interval; it has all the vertices it can touch, so that the last
+        frame shares none with the first.
+
+        Args:
+            n_dims: Dimensions D.
+            n_levels: Levels L, at most 32.
+            n_features: Features of an entry F.
+            log2_table_size: Most entries of a level as a power of two, log2 T, in [3, 24].
+            base_resolution: Coarsest resolution N_min, at least 2.
+            finest_resolution: Finest resolution N_max, at least the coarsest.
+            base_time: Coarsest resolution of time, at least 1.
+            finest_time: Finest resolution of time; given together with `base_time`.
+
+        Raises:
+            ValueError: if a number is out of range.
+
+        Example:
+            >>> HashGridLayout.build(3, 2, 2, 14, 16, 32).offsets
+            (0, 4096, 20480)
+        """
+        _check_resolutions(n_dims, (base_resolution, finest_resolution), (base_time, finest_time))
+        if not 3 <= log2_table_size <= 24:
+            raise ValueError(f"HashGridLayout: log2_table_size must be in [3, 24], got {log2_table_size}")
+        space = _level_scales(n_levels, base_resolution, finest_resolution)
+        time = [] if base_time is None or finest_time is None else _level_scales(n_levels, base_time, finest_time)
+        n_shared = n_dims - 1 if time else n_dims
+        scales, resolutions, offsets = [], [], [0]
+        for level, scale in enumerate(space):
+            resolution = (math.ceil(scale) + 1,) * n_shared
+            if time:
+                resolution += (math.floor(time[level] + 0.5) + 2,)
+            scales.append((scale,) * n_shared + tuple(time[level : level + 1]))
+            resolutions.append(resolution)
+            offsets.append(offsets[-1] + min(-(-math.prod(resolution) // 8) * 8, 2**log2_table_size))
+        return cls(n_dims, n_features, tuple(resolutions), tuple(scales), tuple(offsets))
+
+    @property
+    def n_levels(self) -> int:
+        """Levels L."""
+        return len(self.resolutions)
+
+    @property
+    def n_entries(self) -> int:
+        """Entries of the table, all levels together."""
+        return self.offsets[-1]
+
+    @property
+    def n_outputs(self) -> int:
+        """Values of one encoding, L * F."""
+        return self.n_levels * self.n_features
+
+    @cached_property
+    def levels(self) -> Float[Tensor, "n_levels row"]:
+        """What the kernels read, on the host: offset, size, resolution and scale of each axis of each level."""
+        sizes = [end - begin for begin, end in zip(self.offsets, self.offsets[1:], strict=False)]
+        parts = zip(self.offsets, sizes, self.resolutions, self.scales, strict=False)
+        rows = [[offset, size, *resolution, *scale] for offset, size, resolution, scale in parts]
+        return torch.tensor(rows, dtype=torch.float64)
+
+
+def _check_resolutions(n_dims: int, space: tuple[int, int], time: tuple[int | None, int | None]) -> None:
+    if not 2 <= space[0] <= space[1] <= 2**24:
+        raise ValueError(f"HashGridLayout: resolutions must satisfy 2 <= base <= finest <= 2**24, got {space}")
+    if time == (None, None):
+        return
+    if n_dims != 4 or time[0] is None or time[1] is None or not 1 <= time[0] <= time[1] <= 2**24:
+        raise ValueError(
+            "HashGridLayout: base_time and finest_time must be given together, for n_dims = 4, and satisfy "
+            f"1 <= base <= finest <= 2**24, got {time} for n_dims = {n_dims}"
+        )
+
+
+def _level_scales(n_levels: int, base: int, finest: int) -> list[float]:
+    """Cells of each level. Rounded to float32, which is what kernels use, so that integers come out as integers."""
+    growth = (finest / base) ** (1 / max(n_levels - 1, 1))
+    return [float(np.float32(base * growth**level - 1)) for level in range(n_levels)]
+
+
+def hash_encode(
+    positions: Float[Tensor, "n_samples n_dims"], table: Float[Tensor, "n_entries n_features"], layout: HashGridLayout
+) -> Float[Tensor, "n_samples n_outputs"]:
+    """Features of points, interpolated multilinearly on every level of a hash grid (Instant-NGP, section 3).
+
+    Args:
+        positions: Points in the unit cube, float32 or float64; others are clamped to it, where their gradient is
+            zero, and NaN counts as 0. Differentiable, except between cells.
+        table: Entries of all levels (`layout.n_entries` rows of `layout.n_features`), same dtype. Differentiable.
+        layout: Sizes and places of the levels.
+
+    Returns:
+        `layout.n_outputs` values a sample: the F of the first level, then those of the second.
+
+    Raises:
+        ValueError: if a shape, dtype or device is wrong.
+    """
+    check_grid("hash_encode", table, layout)
+    checks.shape("hash_encode", {"n_samples": None, "n_dims": layout.n_dims}, positions=positions)
+    checks.floats("hash_encode", positions=positions, table=table)
+    checks.one_device("hash_encode", positions=positions, table=table)
+    return _hash_encode(positions.contiguous(), table.contiguous(), layout.levels)
+
+
+def check_grid(function: str, table: Tensor, layout: HashGridLayout) -> None:
+    """`table` must have the shape that `layout` describes."""
+    checks.shape(function, {"n_entries": layout.n_entries, "n_features": layout.n_features}, table=table)
+
+
+@torch.library.custom_op("saff_fast::hash_encode", mutates_args=())
+def _hash_encode(positions: Tensor, table: Tensor, levels: Tensor) -> Tensor:
+    encodings = positions.new_empty(positions.shape[0], levels.shape[0] * table.shape[1])
+    sizes = *positions.shape, table.shape[1], levels.shape[0]
+    kernels.call("hash_encode", *sizes, levels, positions, table, encodings, like=table)
+    return encodings
+
+
+@torch.library.custom_op("saff_fast::hash_encode_backward", mutates_args=())
+def _hash_encode_backward(
+    grad_encodings: Tensor, positions: Tensor, table: Tensor, levels: Tensor, needs: list[bool]
+) -> tuple[Tensor, Tensor]:
+    # An empty tensor stands for a gradient that nobody asked for. The kernel clears the table's itself.
+    grad_positions = torch.zeros_like(positions) if needs[0] else positions.new_empty(0)
+    grad_table = torch.empty_like(table) if needs[1] else table.new_empty(0)
+    sizes = *positions.shape, table.shape[1], levels.shape[0]
+    targets = grad_table if needs[1] else None, grad_positions if needs[0] else None
+    upstream = grad_encodings.contiguous()
+    kernels.call("hash_encode_backward", *sizes, levels, positions, table, upstream, *targets, like=table)
+    return grad_positions, grad_table
+
+
+@_hash_encode.register_fake
+def _(positions, table, levels):
+    return positions.new_empty(positions.shape[0], levels.shape[0] * table.shape[1])
+
+
+@_hash_encode_backward.register_fake
+def _(grad_encodings, positions, table, levels, needs):
+    pairs = zip((positions, table), needs, strict=True)
+    grad_positions, grad_table = (torch.empty_like(t) if need else t.new_empty(0) for t, need in pairs)
+    return grad_positions, grad_table
+
+
+def _setup_context(ctx, inputs, output):
+    ctx.save_for_backward(*inputs)
+
+
+def _backward(ctx, grad_encodings):
+    needs = list(ctx.needs_input_grad[:2])
+    grads = _hash_encode_backward(grad_encodings, *ctx.saved_tensors, needs)
+    return *(grad if need else None for grad, need in zip(grads, needs, strict=True)), None
+
+
+_hash_encode.register_autograd(_backward, setup_context=_setup_context)
