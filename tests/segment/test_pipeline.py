@@ -10,7 +10,7 @@ from saff_fast.files import read_labels
 from saff_fast.segment.config import SegmentConfig
 from saff_fast.segment.kmeans import KMeansConfig
 from saff_fast.segment.pipeline import segment_run
-from tests.segment.rendered_run import MOVER_A, MOVER_B, STATIC_OBJECT, instances, write_run
+from tests.segment.rendered_run import STATIC_OBJECT, instances, write_run
 
 CONFIG = SegmentConfig()
 

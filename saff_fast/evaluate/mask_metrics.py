@@ -1,0 +1,62 @@
+"""Agreement of label maps: adjusted Rand index and foreground Jaccard index."""
+
+import numpy as np
+from jaxtyping import Bool, Int, Integer
+from numpy import ndarray
+
+Labels = Integer[ndarray, "height width"]
+Mask = Bool[ndarray, "height width"]
+
+
+def contingency(truth: Integer[ndarray, " n"], predicted: Integer[ndarray, " n"]) -> Int[ndarray, "n_truth n_pred"]:
+    """Pixels of each pair of a true and a predicted label."""
+    rows, row = np.unique(truth, return_inverse=True)
+    columns, column = np.unique(predicted, return_inverse=True)
+    pairs = row.astype(np.int64) * len(columns) + column
+    return np.bincount(pairs, minlength=len(rows) * len(columns)).reshape(len(rows), len(columns))
+
+
+def _pairs(counts: Int[ndarray, " n"]) -> int:
+    return sum(count * (count - 1) // 2 for count in counts.reshape(-1).tolist())
+
+
+def ari(truth: Labels, predicted: Labels, scored: Mask | None = None) -> float:
+    """Adjusted Rand index (Hubert and Arabie 1985), background being one label on both sides.
+
+    With pairs of pixels counted as integers of any size, `(S - E) / ((A + B) / 2 - E)` and `E = A B / P`, where S pairs
+    lie together in both maps, A in the truth, B in the prediction, P in all; one rounding at the end. Where the
+    denominator is zero both maps are one segment, or both are single pixels, and the index is 1. NaN without pixels.
+
+    Args:
+        truth: True labels.
+        predicted: Predicted labels; their numbers need not match the true ones.
+        scored: Pixels that count; all if None.
+    """
+    if scored is not None:
+        truth, predicted = truth[scored], predicted[scored]
+    if truth.size == 0:
+        return float("nan")
+    table = contingency(truth.reshape(-1), predicted.reshape(-1))
+    together, in_truth, in_predicted = _pairs(table), _pairs(table.sum(axis=1)), _pairs(table.sum(axis=0))
+    all_pairs = truth.size * (truth.size - 1) // 2
+    # Both sides times 2 P, so that everything is an integer up to the division.
+    numerator = 2 * (together * all_pairs - in_truth * in_predicted)
+    denominator = (in_truth + in_predicted) * all_pairs - 2 * in_truth * in_predicted
+    return 1.0 if denominator == 0 else numerator / denominator
+
+
+def fg_ari(truth: Labels, predicted: Labels, scored: Mask | None = None) -> float:
+    """Adjusted Rand index over the true foreground, where predicted background is one more label.
+
+    NaN where the truth has no foreground. With one true object it is 1 if the prediction is one label there, else 0.
+    """
+    foreground = truth != 0
+    return ari(truth, predicted, foreground if scored is None else foreground & scored)
+
+
+def jaccard(truth: Mask, predicted: Mask, scored: Mask | None = None) -> float:
+    """Intersection over union of two masks; NaN where both are empty, as there is nothing to find."""
+    if scored is not None:
+        truth, predicted = truth & scored, predicted & scored
+    union = int((truth | predicted).sum())
+    return int((truth & predicted).sum()) / union if union else float("nan")
