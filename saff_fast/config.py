@@ -186,8 +186,6 @@ def _expected(hint: Any) -> str:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return f"one of {_listed(map(str, arguments))}"
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(f"'{_NONE}'" if a is type(None) else _expected(a) for a in arguments)
     if origin is tuple:
         variadic = arguments[-1] is Ellipsis
         length = "" if variadic else f"{len(arguments)} values, each "
