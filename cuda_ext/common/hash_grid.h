@@ -98,22 +98,28 @@ struct HashCell {
   }
 };
 
+// Calls f with n_features as a compile-time constant.
+template <class Function>
+const char* with_features(int64_t n_features, const Function& f) {
+  switch (n_features) {
+    case 1:
+      return f(std::integral_constant<int, 1>());
+    case 2:
+      return f(std::integral_constant<int, 2>());
+    case 4:
+      return f(std::integral_constant<int, 4>());
+    case 8:
+      return f(std::integral_constant<int, 8>());
+    default:
+      return "n_features must be 1, 2, 4 or 8";
+  }
+}
+
 // Calls f with n_dims and n_features as compile-time constants.
 template <class Function>
 const char* with_grid_shape(int64_t n_dims, int64_t n_features, const Function& f) {
-  const auto with_dims = [&](auto dims) -> const char* {
-    switch (n_features) {
-      case 1:
-        return f(dims, std::integral_constant<int, 1>());
-      case 2:
-        return f(dims, std::integral_constant<int, 2>());
-      case 4:
-        return f(dims, std::integral_constant<int, 4>());
-      case 8:
-        return f(dims, std::integral_constant<int, 8>());
-      default:
-        return "n_features must be 1, 2, 4 or 8";
-    }
+  const auto with_dims = [&](auto dims) {
+    return with_features(n_features, [&](auto features) { return f(dims, features); });
   };
   switch (n_dims) {
     case 2:

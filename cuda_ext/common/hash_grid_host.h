@@ -168,6 +168,7 @@ const char* encode_on_host(const HashEncodeForward<T, D, F, Points>& pass, Launc
     for (int i = 0; i < count; ++i) {
       T x[D];
       pass.points.load(begin + i, x);
+      pass.points.store(begin + i, x);
       block.set(i, x);
     }
     block.pad(count);

@@ -2,8 +2,8 @@
 // Encoding with a hash grid, one work item a (level, sample): what the device runs. Levels are outermost, so that the
 // items in flight share one level's entries. The host's fast form, tested against this one, is hash_grid_host.h.
 //
-// Points say where the samples are: load(i, x) writes the D coordinates of sample i, and the first n_moving of them
-// take gradients.
+// Points say where the samples are. load(i, x) writes the D coordinates of sample i, the first n_moving of which take
+// gradients; the forward pass calls store(i, x) once a sample, for what is to be kept besides the encoding.
 #include "hash_grid.h"
 #include "scatter.h"
 
@@ -16,6 +16,7 @@ struct GridPoints {
   SAFF_HD void load(int64_t i, T* x) const {
     for (int d = 0; d < D; ++d) x[d] = positions[i * D + d];
   }
+  SAFF_HD void store(int64_t, const T*) const {}
 };
 
 template <class T, int D, int F, class Points>
@@ -31,6 +32,7 @@ struct HashEncodeForward {
     const HashLevel<T, D>& level = levels.level[l];
     T x[D], sum[F] = {};
     points.load(sample, x);
+    if (l == 0) points.store(sample, x);
     const HashCell<T, D> cell(level, x);
     for (int corner = 0; corner < 1 << D; ++corner) {
       const T* entry = table + (level.offset + cell.corner_entry(level, corner)) * F;

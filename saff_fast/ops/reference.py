@@ -86,3 +86,13 @@ def hash_encode(positions: Tensor, table: Tensor, layout: HashGridLayout) -> Ten
             encoding = encoding + torch.stack(weights).prod(0)[:, None] * table[first + index % size]
         encodings.append(encoding)
     return torch.cat(encodings, dim=1)
+
+
+def flow_sample(
+    positions: Tensor, flows: Tensor, times: Tensor, table: Tensor, layout: HashGridLayout
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`saff_fast.ops.flow_sample`."""
+    displaced = positions + flows
+    points = torch.cat([displaced, times[:, None]], dim=1)
+    valid = ((points >= 0) & (points <= 1)).all(1).to(points.dtype)
+    return displaced, hash_encode(points, table, layout), valid
