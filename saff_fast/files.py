@@ -117,9 +117,14 @@ def read_json(path: Path) -> Any:
 
 
 def write_image(path: Path, image: UInt8[ndarray, "height width *channels"] | Integer[ndarray, "height width"]) -> None:
-    """Write RGB or one channel (8 or 16 bits); the ending of `path` chooses the format, JPEG at quality 95."""
+    """Write RGB or one channel (8 or 16 bits); the ending of `path` chooses the format.
+
+    JPEG is written nearly lossless (quality 98, full colour resolution), because such pictures are measured against.
+    """
     pixels = image[..., ::-1] if image.ndim == 3 else image
-    done, data = cv2.imencode(path.suffix, np.ascontiguousarray(pixels))
+    jpeg = [cv2.IMWRITE_JPEG_QUALITY, 98, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    options = [] if path.suffix.lower() == ".png" else jpeg
+    done, data = cv2.imencode(path.suffix, np.ascontiguousarray(pixels), options)
     if not done:
         raise ValueError(f"write_image: path must end in .png or .jpg, got {path}")
     with atomic_path(path) as temporary:

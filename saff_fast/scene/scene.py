@@ -40,4 +40,5 @@ class Scene:
     saliencies: Float[Tensor, "n_frames feature_height feature_width"]
 
     def __len__(self) -> int:
+        """Number of frames."""
         return len(self.names)
