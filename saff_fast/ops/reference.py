@@ -9,6 +9,12 @@ from torch import Tensor
 from saff_fast.ops.hash_encode import HashGridLayout
 
 
+def packed_info(counts: list[int], device: torch.device | str = "cpu") -> Tensor:
+    """First sample and count of each ray, from the numbers of samples, without gaps."""
+    numbers = torch.tensor(counts, dtype=torch.long, device=device)
+    return torch.stack([numbers.cumsum(0) - numbers, numbers], dim=-1)
+
+
 def render_weights(sigmas: Tensor, deltas: Tensor, packed_info: Tensor) -> Tensor:
     """`saff_fast.ops.render_weights`, for samples that all belong to a ray."""
     pieces = [torch.zeros_like(sigmas[:0])]
@@ -25,7 +31,7 @@ def joint_weights(
     """`saff_fast.ops.joint_weights`, for samples that all belong to a ray."""
     alphas_static = (1 - blends) * -torch.expm1(-sigmas_static * deltas)
     alphas_dynamic = blends * -torch.expm1(-sigmas_dynamic * deltas)
-    static, dynamic = [torch.zeros_like(blends[:0])], [torch.zeros_like(blends[:0])]
+    static, dynamic = [blends[:0] * sigmas_static[:0]], [blends[:0] * sigmas_dynamic[:0]]
     for begin, count in packed_info.tolist():
         trans = torch.ones_like(deltas[:1])
         for i in range(begin, begin + count):

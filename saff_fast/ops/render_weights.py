@@ -1,49 +1,46 @@
 """Volume-rendering weights of packed samples."""
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from saff_fast import kernels
+from saff_fast.ops import checks
 
 
-def render_weights(sigmas: Tensor, deltas: Tensor, packed_info: Tensor) -> Tensor:
+def render_weights(
+    sigmas: Float[Tensor, " n_samples"],
+    deltas: Float[Tensor, " n_samples"],
+    packed_info: Int[Tensor, "n_rays 2"],
+) -> Float[Tensor, " n_samples"]:
     """Share of each ray's colour that each of its samples contributes.
 
     With transmittance `T_0 = 1` and `T_{i+1} = T_i exp(-sigma_i delta_i)` along one ray, the weight of
     sample `i` is `w_i = T_i - T_{i+1}` (NeRF eq. 3). Weights are non-negative and sum to the ray's opacity.
 
     Args:
-        sigmas: `(n_samples,)` float32 or float64, densities in inverse scene units. Differentiable.
-        deltas: `(n_samples,)` same dtype, sample lengths in scene units. Not differentiable.
-        packed_info: `(n_rays, 2)` int64, first sample and count of each ray; the ranges must not overlap.
+        sigmas: Densities, float32 or float64, in inverse units of `deltas`. Differentiable.
+        deltas: Sample lengths, of the same dtype. Not differentiable.
+        packed_info: First sample and count of each ray; the ranges must not overlap.
 
     Returns:
-        `(n_samples,)` weights; zero for samples that belong to no ray.
+        The weights, in the order of `sigmas`; zero for samples that belong to no ray.
 
     Raises:
         ValueError: if a shape, dtype or device is wrong, or `deltas` requires gradients.
+
+    Example:
+        >>> sigmas, deltas = torch.tensor([0.0, 1.0, 2.0]), torch.ones(3)
+        >>> render_weights(sigmas, deltas, torch.tensor([[0, 1], [1, 2]]))
+        tensor([0.0000, 0.6321, 0.3181])
     """
-    if sigmas.dim() != 1 or sigmas.shape != deltas.shape:
-        raise ValueError(
-            "render_weights: sigmas and deltas must both have shape (n_samples,), "
-            f"got {list(sigmas.shape)} and {list(deltas.shape)}"
-        )
-    if sigmas.dtype not in (torch.float32, torch.float64) or deltas.dtype != sigmas.dtype:
-        raise ValueError(
-            "render_weights: sigmas and deltas must both be float32 or both float64, "
-            f"got {sigmas.dtype} and {deltas.dtype}"
-        )
-    if packed_info.dim() != 2 or packed_info.shape[1] != 2:
-        raise ValueError(f"render_weights: packed_info must have shape (n_rays, 2), got {list(packed_info.shape)}")
-    if packed_info.dtype != torch.int64:
-        raise ValueError(f"render_weights: packed_info must be int64, got {packed_info.dtype}")
-    if not sigmas.device == deltas.device == packed_info.device:
-        raise ValueError(
-            "render_weights: all tensors must be on one device, "
-            f"got {sigmas.device}, {deltas.device} and {packed_info.device}"
-        )
-    if deltas.requires_grad:
-        raise ValueError("render_weights: deltas must not require gradients, they are not differentiated")
+    name = "render_weights"
+    checks.shape(name, {"n_samples": None}, sigmas=sigmas)
+    checks.shape(name, {"n_samples": sigmas.shape[0]}, deltas=deltas)
+    checks.floats(name, sigmas=sigmas, deltas=deltas)
+    checks.packed_info(name, packed_info)
+    checks.one_device(name, sigmas=sigmas, deltas=deltas, packed_info=packed_info)
+    checks.constant(name, deltas=deltas)
     return _render_weights(sigmas.contiguous(), deltas.contiguous(), packed_info.contiguous())
 
 
