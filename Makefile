@@ -1,21 +1,25 @@
-# Every target sets up what it needs from nothing and reuses what is there.
+# Every target sets up what it needs from nothing and reuses what is there, a virtual environment made by hand too.
 PYTHON ?= python3
+EXTRAS ?= cpu,crf,process,dev
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := cpu,crf,process,dev
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 .PHONY: env demo test test-slow lint cuda clean
 
 env: $(VENV)/.built
 
+# torch goes first and alone, and what is there stays: no other package may choose its version.
 $(VENV)/.torch: constraints.txt
-	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt torch "scikit-build-core>=0.10" "cmake>=3.24" ninja
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null || $(BIN)/python -m ensurepip
+	$(BIN)/python -c "import torch" 2>/dev/null || $(PIP) -c constraints.txt torch
+	{ grep -v '^torch' constraints.txt; $(BIN)/python -m pip freeze | grep -E '^torch(vision)?=='; } > $(VENV)/constraints.txt
+	$(PIP) -c $(VENV)/constraints.txt scikit-build-core cmake ninja
 	touch $@
 
-# torch goes first and alone: no other package may choose its version.
-$(VENV)/.built: $(VENV)/.torch pyproject.toml CMakeLists.txt $(shell find cuda_ext configs -type f)
-	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e ".[$(EXTRAS)]"
+$(VENV)/.built: $(VENV)/.torch pyproject.toml CMakeLists.txt $(shell find cuda_ext -type f)
+	$(PIP) -c $(VENV)/constraints.txt --no-build-isolation -e ".[$(EXTRAS)]"
 	touch $@
 
 demo: env
@@ -30,13 +34,13 @@ test-slow: env
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run --Werror $$(find cuda_ext -type f)
+	find cuda_ext -type f | xargs $(BIN)/clang-format --dry-run --Werror
 	$(BIN)/mypy saff_fast
 
-# Compiles the CUDA sources where nvcc is, GPU or not.
-cuda:
-	cmake -S . -B build/cuda -DSAFF_CUDA=ON -DCMAKE_BUILD_TYPE=Release
-	cmake --build build/cuda --parallel
+# Compiles the CUDA sources for every listed architecture and PTX; needs nvcc, not a GPU.
+cuda: env
+	$(BIN)/cmake -S . -B build/cuda -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSAFF_CUDA=ON -DCMAKE_BUILD_TYPE=Release
+	$(BIN)/cmake --build build/cuda --target saff_cuda
 
 clean:
 	rm -rf build $(VENV) runs
