@@ -26,8 +26,8 @@ RIG_TILT = np.deg2rad(30)
 distance would not see them."""
 RIG_TARGET = np.array([0.0, 0.0, 5.5])
 """Where all cameras look."""
-RIG_ORDER = ((0, 0), (0, 1), (0, 2), (0, 3), (1, 3), (2, 3), (2, 2), (1, 2), (1, 1), (2, 1), (2, 0), (1, 0))
-"""Row and column of each camera: a closed tour of the 3 x 4 grid by steps to a neighbour."""
+RIG_ORDER = ((2, 0), (1, 0), (0, 0), (0, 1), (0, 2), (0, 3), (1, 3), (2, 3), (2, 2), (1, 2), (1, 1), (2, 1))
+"""Row and column of each camera: a closed tour of the 3 x 4 grid by steps to a neighbour, from a corner."""
 
 Rigid = tuple[Float[ndarray, "3 3"], Float[ndarray, " 3"]]
 Motion = Callable[[float], Rigid]

@@ -4,7 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
+from jaxtyping import Float, UInt8
+from numpy import ndarray
 
 from saff_fast import files
 from saff_fast.scene import writer
@@ -12,10 +15,17 @@ from saff_fast.scene.synthetic.content import N_CAMERAS
 from saff_fast.scene.synthetic.generator import SyntheticScene, SyntheticView
 
 
-def write_synthetic_truth(folder: Path, scene: SyntheticScene) -> None:
+def write_synthetic_truth(folder: Path, scene: SyntheticScene, pose_error: float = 0.0) -> None:
     """Write frames, cameras, all rig pictures and every truth, but no prior: those are computed from the frames.
 
     Lengths (poses, depth, scene flow) are in the scene's own world units; the reader scales poses when it loads them.
+
+    Args:
+        folder: Where the scene folder shall be.
+        scene: What to write.
+        pose_error: Error of the written cameras, in pixels of image motion that it stands for (root mean square of a
+            turn about each axis, and again of a shift along each as seen on the nearest surface); pictures and truth
+            are those of the exact cameras.
     """
     views_of = defaultdict(list)
     for view_id, camera, time in protocol_views(scene.n_frames):
@@ -30,7 +40,7 @@ def write_synthetic_truth(folder: Path, scene: SyntheticScene) -> None:
                 _write_view(folder, view_id, scene.n_frames, view)
             if camera == time % N_CAMERAS:
                 frames[time] = view
-    _write_frames(folder, scene, [frames[time] for time in range(scene.n_frames)])
+    _write_frames(folder, scene, [frames[time] for time in range(scene.n_frames)], pose_error)
 
 
 def protocol_views(n_frames: int) -> Iterator[tuple[int, int, int]]:
@@ -54,12 +64,13 @@ def _write_view(folder: Path, view_id: int, n_frames: int, view: SyntheticView) 
         files.write_image(folder / "gt_masks" / f"{split}_{view_id:2d}.png", view.instances)
 
 
-def _write_frames(folder: Path, scene: SyntheticScene, frames: list[SyntheticView]) -> None:
+def _write_frames(folder: Path, scene: SyntheticScene, frames: list[SyntheticView], pose_error: float) -> None:
     names = [f"{time:05d}" for time in range(scene.n_frames)]
     pictures = [view.rgb for view in frames]
     writer.write_images(folder, names, pictures)
     writer.write_training_images(folder, names, pictures, scene.height)
-    c2w = np.stack([view.c2w for view in frames])
+    nearest = min(float(view.depth.min()) for view in frames)
+    c2w = _perturbed(np.stack([view.c2w for view in frames]), pose_error / scene.intrinsics[0], nearest)
     bounds = np.array([np.percentile(view.depth, (5, 95)) for view in frames])
     writer.write_cameras(folder, names, c2w, scene.intrinsics, (scene.height, scene.width), bounds)
     for time, view in enumerate(frames):
@@ -68,11 +79,19 @@ def _write_frames(folder: Path, scene: SyntheticScene, frames: list[SyntheticVie
                 _write_flow(folder / "truth", f"{time:05d}_{direction}", scene, view, other)
 
 
+def _perturbed(c2w: Float[ndarray, "n_frames 3 4"], angle: float, nearest: float) -> Float[ndarray, "n_frames 3 4"]:
+    """Cameras turned by random small angles and shifted by as much on a surface at depth `nearest`."""
+    random = np.random.default_rng(3)
+    turns = [cv2.Rodrigues(v)[0] for v in random.normal(scale=angle, size=(len(c2w), 3))]
+    centres = c2w[:, :, 3] + random.normal(scale=angle * nearest, size=(len(c2w), 3))
+    return np.concatenate([np.array(turns) @ c2w[:, :, :3], centres[..., None]], axis=-1)
+
+
 def _write_flow(truth: Path, name: str, scene: SyntheticScene, view: SyntheticView, other: int) -> None:
     motion = scene.flow(view, other, other)
     files.save_npz(truth / "flow" / f"{name}.npz", flow=motion.flow.astype(np.float32), occlusion=motion.occlusion)
     files.save_npy(truth / "scene_flow" / f"{name}.npy", motion.scene_flow.astype(np.float32))
 
 
-def _mask(view: SyntheticView) -> np.ndarray:
+def _mask(view: SyntheticView) -> UInt8[ndarray, "height width"]:
     return view.motion.astype(np.uint8) * 255
