@@ -140,7 +140,7 @@ def save_npy(path: Path, array: Shaped[ndarray, "..."]) -> None:
 def save_npz(path: Path, **arrays: Shaped[ndarray, "..."]) -> None:
     """Write named arrays, compressed."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+        np.savez_compressed(file, **arrays)
 
 
 def save_json(path: Path, value: Any) -> None:
