@@ -1,11 +1,38 @@
 """`saff-fast demo`."""
 
 from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+PRESET = "demo"
+HEIGHT, WIDTH, N_FRAMES = 90, 160, 24
 
 
-def demo(out: Path = Path("demo")) -> None:
+def demo(out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/demo")) -> None:
     """Run the whole way on a synthetic scene with known truth: train, render, segment, evaluate.
 
     Args:
-        out: Folder for everything: scene/, run/, results.json, contact_sheet.png, novel_view.gif.
+        out: Folder for scene/, run/, results.json, contact_sheet.png and novel_view.gif.
     """
+    from saff_fast.cli.contact_sheet import write_contact_sheet
+    from saff_fast.cli.evaluate import score
+    from saff_fast.cli.novel_view import write_novel_view
+    from saff_fast.cli.render import render
+    from saff_fast.cli.segment import segment
+    from saff_fast.cli.train import train
+    from saff_fast.evaluate.table import print_table
+    from saff_fast.files import save_json
+    from saff_fast.preparation import prepare_synthetic
+
+    scene, run = out / "scene", out / "run"
+    prepare_synthetic(scene, HEIGHT, WIDTH, N_FRAMES)
+    train(scene, out=run, preset=PRESET)
+    render(run)
+    segment(run)
+    results = score(run)
+    save_json(out / "results.json", results)
+    write_contact_sheet(run, out / "contact_sheet.png")
+    write_novel_view(run, out / "novel_view.gif")
+    print_table(results)
+    print(f"Pictures: {out / 'contact_sheet.png'}, {out / 'novel_view.gif'}. Figures: {out / 'results.json'}.")

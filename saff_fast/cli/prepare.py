@@ -10,15 +10,17 @@ def prepare(
     source: Annotated[Path, tyro.conf.arg(metavar="SRC")],
     scene: Annotated[Path, tyro.conf.arg(metavar="SCENE")],
     /,
-    height: int = 288,
-    weights: Path | None = None,
+    height: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 288,
+    weights: Annotated[
+        Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: those found, see `saff-fast doctor`)")
+    ] = None,
 ) -> None:
-    """Pictures or a video to a scene folder: poses, depth, flow, motion masks, semantics, saliency.
+    """Turn pictures or a video into a scene: poses, depth, flow, motion masks, semantics.
 
     What an earlier run left there is kept as long as its inputs are the same.
 
     Args:
-        source: Folder of images (frames in the order of their names) or a video file.
+        source: Folder of images, frames in the order of their names, or a video file.
         scene: Scene folder to write.
         height: Height of the training images [pixels]; the width follows.
         weights: DINO ViT-S/8 weights, for semantics and saliency.

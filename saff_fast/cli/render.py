@@ -7,14 +7,16 @@ import tyro
 
 
 def render(run: Annotated[Path, tyro.conf.arg(metavar="RUN")], /) -> None:
-    """Render a trained run: colour, depth, blend, saliency and semantics of the 60-view protocol.
+    """Render a run: colour, depth, blend, saliency, semantics, flow of the 60-view protocol.
 
-    Input views (each camera at its time), camera 0 at every time, time 0 from the first 12 cameras. Held-out frames
-    are input views of their own.
+    Every camera at its own time (held-out frames too), camera 0 at all times, 12 cameras at time 0.
 
     Args:
         run: Run folder of `saff-fast train`; the views go to RUN/render.
     """
+    from saff_fast.cli.progress import ProgressLine
     from saff_fast.train.rendering import render_run
 
-    render_run(run)
+    with ProgressLine() as line:
+        render_run(run, report=lambda done, total: line.show(f"rendered {done} of {total} views"))
+    print(f"Rendered views: {run / 'render'}")

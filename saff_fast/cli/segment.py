@@ -7,11 +7,14 @@ import tyro
 
 
 def segment(run: Annotated[Path, tyro.conf.arg(metavar="RUN")], /) -> None:
-    """Cluster the rendered semantics into objects: one label map a view, consistent over views and times.
+    """Cluster the rendered semantics into objects, the same ones in every view and at every time.
 
     Args:
-        run: Run folder with rendered views; the masks go to RUN/segment/final (integers in labels/, colours beside).
+        run: Run folder with rendered views; masks go to RUN/segment/final, integers to its labels/.
     """
-    from saff_fast.segment.pipeline import SegmentConfig, segment_run
+    from saff_fast.segment.config import SegmentConfig
+    from saff_fast.segment.pipeline import segment_run
 
-    segment_run(run, SegmentConfig())
+    report = segment_run(run, SegmentConfig())
+    print(f"{report.n_clusters} clusters, {report.n_merged} after merging, {report.n_objects} objects")
+    print(report.warning or f"Masks: {run / 'segment' / 'final'}")

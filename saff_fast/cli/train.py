@@ -10,49 +10,57 @@ from saff_fast.errors import UserError
 if TYPE_CHECKING:
     from saff_fast.train.config import ExperimentConfig
 
+_OF_PRESET = "(default: the preset's)"
+
 
 def train(
     scene: Annotated[Path, tyro.conf.arg(metavar="SCENE")],
     /,
-    out: Path,
-    preset: str = "cpu-preview",
-    hold_out: Annotated[str, tyro.conf.arg(metavar="FRAMES")] = "",
-    steps: int | None = None,
-    seed: int | None = None,
-    config: Path | None = None,
-    set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="SECTION.KEY=VALUE")] = (),
+    out: Annotated[Path, tyro.conf.arg(metavar="RUN")],
+    preset: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu-preview",
+    hold_out: Annotated[str, tyro.conf.arg(metavar="FRAMES", help_behavior_hint="(default: none)")] = "",
+    steps: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=_OF_PRESET)] = None,
+    seed: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=_OF_PRESET)] = None,
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")] = None,
+    assignments: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="set", metavar="SECTION.KEY=VALUE")
+    ] = (),
 ) -> None:
-    """Train the fields of one scene. The same command again goes on from the last checkpoint.
+    """Train the fields of a scene. The same command again goes on from the last checkpoint.
 
-    Later wins: preset, --config, --steps and --seed, --set. RUN/config.toml holds the outcome and lists every key.
+    Later wins: preset, --config, the options here, --set. RUN/config.toml lists all keys.
 
     Args:
         scene: Scene folder of `saff-fast prepare`.
         out: Run folder to write or to go on with.
-        preset: Named configuration.
-        hold_out: Frames kept from training to be scored later [indices from 0, such as 4,10,16,22].
-        steps: Training steps in place of the preset's [iterations].
-        seed: Seed in place of the preset's.
-        config: TOML file of keys that differ from the preset.
-        set: One key, such as field.static.n_levels=14; may be repeated.
+        preset: Named configuration: demo, cpu-preview or nvidia.
+        hold_out: Frames kept from training, to be scored [indices, such as 4,10,16].
+        steps: Training steps.
+        seed: Seed of initial values and batches.
+        config: TOML file with the keys that differ from the preset.
+        assignments: One key, such as field.static.n_levels=14.
     """
+    flags = {"hold_out": _frames(hold_out) if hold_out else None, "steps": steps, "seed": seed}
+    given = [f"train.{key}={value}" for key, value in flags.items() if value is not None]
+    resolved = resolve(preset, config, [*given, *assignments])
+
+    from saff_fast.cli.progress import ProgressLine, describe
     from saff_fast.train.trainer import train as run_train
 
-    run_train(scene, out, resolve(preset, config, hold_out, steps, seed, set))
+    with ProgressLine() as line:
+        run_train(scene, out, resolved, report=lambda progress: line.show(describe(progress, resolved.train.rays)))
+    print(f"Trained: {out}")
 
 
-def resolve(
-    preset: str, file: Path | None, hold_out: str, steps: int | None, seed: int | None, assignments: tuple[str, ...]
-) -> "ExperimentConfig":
-    """The configuration of a run from its layers: defaults, preset, file, flags, single keys."""
-    from saff_fast.config import load_config, override
+def resolve(preset: str, file: Path | None, assignments: list[str]) -> "ExperimentConfig":
+    """The configuration of a run from its layers: defaults, preset, file, single keys."""
+    from saff_fast.config import load_config, override, preset_path
     from saff_fast.train.config import ExperimentConfig
 
-    config = load_config(ExperimentConfig, preset)
+    config = load_config(ExperimentConfig, preset_path(preset))
     if file is not None:
         config = load_config(ExperimentConfig, file, config)
-    flags = {"hold_out": _frames(hold_out) if hold_out else None, "steps": steps, "seed": seed}
-    return override(config, [f"{key}={value}" for key, value in flags.items() if value is not None] + [*assignments])
+    return override(config, assignments)
 
 
 def _frames(text: str) -> list[int]:

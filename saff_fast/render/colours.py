@@ -1,0 +1,49 @@
+"""Maps as pictures for people: depth, shares, optical flow, features. Never read back."""
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+
+Picture = UInt8[ndarray, "height width 3"]
+
+
+def share_colours(values: Float[ndarray, "height width"]) -> Picture:
+    """Values in [0, 1], such as opacity or saliency, from dark to bright."""
+    return _mapped(values, cv2.COLORMAP_VIRIDIS)
+
+
+def depth_colours(depth: Float[ndarray, "height width"], nearest: float, farthest: float) -> Picture:
+    """Depth by its inverse, near is red and far is blue; the range is given so that several views share it."""
+    inverse = 1 / np.maximum(depth, 1e-9)
+    low, high = 1 / farthest, 1 / nearest
+    return _mapped((inverse - low) / max(high - low, 1e-9), cv2.COLORMAP_TURBO)
+
+
+def flow_colours(flow: Float[ndarray, "height width 2"], largest: float) -> Picture:
+    """Optical flow: the direction is the hue, the length the saturation, `largest` [pixels] and above are full."""
+    angle = np.arctan2(flow[..., 1], flow[..., 0]) % (2 * np.pi)
+    length = np.linalg.norm(flow, axis=-1) / max(largest, 1e-9)
+    hsv = np.stack([angle * (180 / np.pi), length.clip(0, 1), np.ones_like(length)], axis=-1)
+    return np.round(cv2.cvtColor(hsv.astype(np.float32), cv2.COLOR_HSV2RGB) * 255).astype(np.uint8)
+
+
+def feature_colours(features: list[Float[ndarray, "height width channels"]]) -> list[Picture]:
+    """Directions of feature vectors by their three principal components, the same colours in every view."""
+    units = [f / np.maximum(np.linalg.norm(f, axis=-1, keepdims=True), 1e-9) for f in features]
+    points = np.concatenate([unit.reshape(-1, unit.shape[-1]) for unit in units]).astype(np.float64)
+    mean = points.mean(0)
+    _, axes = np.linalg.eigh(np.cov(points - mean, rowvar=False))
+    projected = (points - mean) @ axes[:, -3:][:, ::-1]
+    low, high = np.percentile(projected, [2, 98], axis=0)
+    return [
+        np.round(
+            ((unit - mean) @ axes[:, -3:][:, ::-1] - low).clip(0, high - low) / np.maximum(high - low, 1e-9) * 255
+        ).astype(np.uint8)
+        for unit in units
+    ]
+
+
+def _mapped(values: Float[ndarray, "height width"], colours: int) -> Picture:
+    levels = np.round(np.nan_to_num(values).clip(0, 1) * 255).astype(np.uint8)
+    return np.ascontiguousarray(cv2.applyColorMap(levels, colours)[..., ::-1])
