@@ -9,11 +9,19 @@ Mask = Bool[ndarray, "height width"]
 
 
 def contingency(truth: Integer[ndarray, " n"], predicted: Integer[ndarray, " n"]) -> Int[ndarray, "n_truth n_pred"]:
-    """Pixels of each pair of a true and a predicted label."""
-    rows, row = np.unique(truth, return_inverse=True)
-    columns, column = np.unique(predicted, return_inverse=True)
-    pairs = row.astype(np.int64) * len(columns) + column
-    return np.bincount(pairs, minlength=len(rows) * len(columns)).reshape(len(rows), len(columns))
+    """Pixels of each pair of a true and a predicted label; labels ascend."""
+    row, n_rows = _ranks(truth)
+    column, n_columns = _ranks(predicted)
+    return np.bincount(row * n_columns + column, minlength=n_rows * n_columns).reshape(n_rows, n_columns)
+
+
+def _ranks(labels: Integer[ndarray, " n"]) -> tuple[Int[ndarray, " n"], int]:
+    """Rank of each label among those that occur, and how many occur; by a look-up table, as 4K images need no sort."""
+    shifted = labels.astype(np.int64) - int(labels.min())
+    if shifted.max() > 0xFFFF:
+        raise ValueError(f"contingency: labels must span at most 65536 numbers, got {int(shifted.max()) + 1}")
+    ranks = np.cumsum(np.bincount(shifted) > 0) - 1
+    return ranks[shifted], int(ranks[-1]) + 1
 
 
 def _pairs(counts: Int[ndarray, " n"]) -> int:

@@ -39,6 +39,9 @@ def test_hand_made_contingency_and_value():
 
 def test_label_numbers_do_not_matter():
     truth = np.array([[0, 2, 3, 7, 7, 2]])
+    assert ari(truth, np.array([[-5, 300, 1, 60000, 60000, 300]])) == 1.0
+    with pytest.raises(ValueError, match="labels must span at most 65536 numbers, got 70001"):
+        ari(truth, np.array([[0, 70000, 1, 9, 9, 0]]))
     assert ari(truth, np.array([[5, 0, 1, 9, 9, 0]])) == 1.0
 
 
