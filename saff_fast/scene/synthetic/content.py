@@ -29,8 +29,10 @@ RIG_TARGET = np.array([0.0, 0.0, 5.5])
 RIG_ORDER = ((2, 0), (1, 0), (0, 0), (0, 1), (0, 2), (0, 3), (1, 3), (2, 3), (2, 2), (1, 2), (1, 1), (2, 1))
 """Row and column of each camera: a closed tour of the 3 x 4 grid by steps to a neighbour, from a corner."""
 
+Time = float | int
+"""In frames, fractional allowed."""
 Rigid = tuple[Float[ndarray, "3 3"], Float[ndarray, " 3"]]
-Motion = Callable[[float], Rigid]
+Motion = Callable[[Time], Rigid]
 """Rotation and translation from a part's own coordinates to the world, at a time in frames."""
 
 
@@ -77,23 +79,23 @@ def _background() -> tuple[Part, ...]:
     stone = ((0.46, 0.45, 0.47), (0.66, 0.62, 0.58), (0.25, 0.25, 0.30))
     wood = ((0.45, 0.33, 0.24), (0.62, 0.48, 0.34), (0.27, 0.20, 0.16))
     return (
-        Part("wall", 0, Box((40.0, 40.0, 0.5)), _painted(1, wall, 9, 34), _still((0.0, 0.0, 12.5))),
+        Part("wall", 0, Box((40.0, 40.0, 0.5)), _painted(1, wall, 9.0, 34.0), _still((0.0, 0.0, 12.5))),
         Part(
             "floor",
             0,
             Box((40.0, 0.5, 40.0)),
-            _painted(2, floor, 8, 26),
+            _painted(2, floor, 8.0, 26.0),
             _still((0.0, FLOOR_HEIGHT + 0.5 / np.cos(slope), 0.0), _turn((1.0, 0.0, 0.0), slope)),
         ),
-        Part("rock", 0, Ellipsoid((1.15, 0.75, 0.8)), _painted(3, stone, 7, 18), _still((-0.6, 0.0, 8.0))),
+        Part("rock", 0, Ellipsoid((1.15, 0.75, 0.8)), _painted(3, stone, 7.0, 18.0), _still((-0.6, 0.0, 8.0))),
         Part(
             "pillar",
             0,
             Box((0.32, 1.9, 0.32)),
-            _painted(4, wood, 7, 18),
+            _painted(4, wood, 7.0, 18.0),
             _still((2.1, -1.6, 8.6), _turn((0.0, 1.0, 0.0), 0.5)),
         ),
-        Part("rock", 0, Ellipsoid((0.9, 0.5, 0.7)), _painted(5, stone, 7, 18), _still((-3.4, -0.15, 9.0))),
+        Part("rock", 0, Ellipsoid((0.9, 0.5, 0.7)), _painted(5, stone, 7.0, 18.0), _still((-3.4, -0.15, 9.0))),
     )
 
 
@@ -110,7 +112,7 @@ def _statue() -> tuple[Part, ...]:
     """As bright and busy as the movers, but it stands still."""
     red = ((0.78, 0.20, 0.16), (0.95, 0.62, 0.20), (0.45, 0.06, 0.12))
     z = 4.7
-    texture = _solid(6, red, z, 6, 14)
+    texture = _solid(6, red, z, 6.0, 14.0)
     return (
         Part(
             "statue", 0, Box((0.27, 0.2, 0.22)), texture, _still(_on_floor(-1.95, z, 0.2), _turn((0.0, 1.0, 0.0), 0.4))
@@ -122,38 +124,38 @@ def _statue() -> tuple[Part, ...]:
 def _crate() -> tuple[Part, ...]:
     """Turns about a slanted axis while it circles."""
 
-    def motion(time: float) -> Rigid:
+    def motion(time: Time) -> Rigid:
         phase = 2 * np.pi * time / 24
         centre = np.array([1.2 + 0.24 * np.sin(phase), -0.42 - 0.24 * np.cos(phase), 3.1])
         return _turn((0.35, 1.0, 0.2), 0.35 + 0.13 * time), centre
 
     yellow = ((0.88, 0.72, 0.18), (0.98, 0.92, 0.60), (0.55, 0.30, 0.08))
-    return (Part("crate", 1, Box((0.25, 0.25, 0.25)), _solid(7, yellow, 3.1, 7, 14), motion),)
+    return (Part("crate", 1, Box((0.25, 0.25, 0.25)), _solid(7, yellow, 3.1, 7.0, 14.0), motion),)
 
 
 def _balloon() -> tuple[Part, ...]:
     """Drifts behind the walker from left to right."""
 
-    def motion(time: float) -> Rigid:
+    def motion(time: Time) -> Rigid:
         along = _path(time)
         bob = 0.18 * np.sin(2 * np.pi * time / 9)
         return _turn((0.0, 0.0, 1.0), 0.25 * np.sin(time / 3)), np.array([-1.8 + 0.122 * along, -0.55 + bob, 4.8])
 
     violet = ((0.45, 0.24, 0.72), (0.80, 0.52, 0.92), (0.16, 0.20, 0.62))
-    return (Part("balloon", 2, Ellipsoid((0.42, 0.46, 0.42)), _solid(8, violet, 4.8, 7, 14), motion),)
+    return (Part("balloon", 2, Ellipsoid((0.42, 0.46, 0.42)), _solid(8, violet, 4.8, 7.0, 14.0), motion),)
 
 
 def _walker() -> tuple[Part, ...]:
     """A figure that walks from right to left and swings its limbs."""
     z = 3.4
 
-    def body(time: float) -> Rigid:
+    def body(time: Time) -> Rigid:
         along = _path(time)
         above = 0.62 + 0.05 * np.sin(2 * np.pi * time / 6)
         return np.eye(3), np.array(_on_floor(0.95 - 0.075 * along, z, above))
 
     def joined(offset: Vector, swing: float, reach: float) -> Motion:
-        def motion(time: float) -> Rigid:
+        def motion(time: Time) -> Rigid:
             rotation, centre = body(time)
             angle = swing * np.sin(2 * np.pi * _path(time) / 11.5)
             limb = rotation @ _turn((0.0, 0.0, 1.0), angle)
@@ -165,7 +167,7 @@ def _walker() -> tuple[Part, ...]:
     skin = ((0.86, 0.58, 0.44), (0.97, 0.80, 0.66), (0.62, 0.34, 0.24))
     blue = ((0.15, 0.32, 0.66), (0.42, 0.66, 0.92), (0.08, 0.14, 0.36))
     trunk, head, arms, legs = (
-        _solid(seed, c, z, 6, 12) for seed, c in ((9, green), (10, skin), (11, skin), (12, blue))
+        _solid(seed, c, z, 6.0, 12.0) for seed, c in ((9, green), (10, skin), (11, skin), (12, blue))
     )
     return (
         Part("body", 3, Capsule(0.15, 0.14), trunk, body),
@@ -177,7 +179,7 @@ def _walker() -> tuple[Part, ...]:
     )
 
 
-def _path(time: float) -> float:
+def _path(time: Time) -> float:
     """Time that runs back and forth between 0 and `TURN_BACK`."""
     return TURN_BACK - abs(time % (2 * TURN_BACK) - TURN_BACK)
 

@@ -8,7 +8,16 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
 from saff_fast.geometry.cameras import Cameras
-from saff_fast.scene.synthetic.content import N_CAMERAS, NOMINAL_FOCAL, NOMINAL_WIDTH, Part, Rigid, build_parts, rig
+from saff_fast.scene.synthetic.content import (
+    N_CAMERAS,
+    NOMINAL_FOCAL,
+    NOMINAL_WIDTH,
+    Part,
+    Rigid,
+    Time,
+    build_parts,
+    rig,
+)
 
 SUPERSAMPLING = 3
 """Colour samples along each side of a pixel; odd, so that one of them is the pixel's centre."""
@@ -25,7 +34,7 @@ class SyntheticView:
 
     c2w: Pose
     """Camera to world, OpenCV axes."""
-    time: float
+    time: Time
     rgb: UInt8[ndarray, "height width 3"]
     depth: Float[ndarray, "height width"]
     """Depth along the camera's z, world units."""
@@ -96,7 +105,7 @@ class SyntheticScene:
         """Camera to world of a frame's camera."""
         return self.rig[frame % N_CAMERAS]
 
-    def render(self, camera: int | Pose, time: float) -> SyntheticView:
+    def render(self, camera: int | Pose, time: Time) -> SyntheticView:
         """The picture a camera (of the rig by number, or anywhere by its pose) takes at a time."""
         c2w = self.pose(camera) if isinstance(camera, int) else camera
         samples = self._add_movers(c2w, time, self._static_samples(c2w))
@@ -107,7 +116,7 @@ class SyntheticScene:
         rgb = np.rint(colour.clip(0, 1) * 255).astype(np.uint8)
         return SyntheticView(c2w, time, rgb, samples.depth[middle::k, middle::k], part, instances)
 
-    def flow(self, view: SyntheticView, camera: int | Pose, time: float) -> SyntheticFlow:
+    def flow(self, view: SyntheticView, camera: int | Pose, time: Time) -> SyntheticFlow:
         """Motion of what `view` shows to another camera and time."""
         c2w = self.pose(camera) if isinstance(camera, int) else camera
         points = view.c2w[:, 3] + self._directions(view.c2w, 1) * view.depth[..., None]
@@ -124,7 +133,7 @@ class SyntheticScene:
             scene_flow=moved - points,
         )
 
-    def _moved(self, points: ndarray, parts: ndarray, time: float, other: float) -> ndarray:
+    def _moved(self, points: ndarray, parts: ndarray, time: Time, other: Time) -> ndarray:
         """Surface points carried by their parts from one time to another."""
         moved = points.copy()
         for index in np.unique(parts):
@@ -135,7 +144,7 @@ class SyntheticScene:
                 moved[mask] = _to_local(points[mask], part.motion(time)) @ rotation.T + centre
         return moved
 
-    def _nearest_depth(self, origin: ndarray, directions: ndarray, time: float) -> ndarray:
+    def _nearest_depth(self, origin: ndarray, directions: ndarray, time: Time) -> ndarray:
         nearest = np.full(len(directions), np.inf)
         for part in self.parts:
             nearest = np.minimum(nearest, _enter(part, part.motion(time), origin, directions))
@@ -158,7 +167,7 @@ class SyntheticScene:
             )
         return self._backdrop[1]
 
-    def _add_movers(self, c2w: Pose, time: float, static: _Samples) -> _Samples:
+    def _add_movers(self, c2w: Pose, time: Time, static: _Samples) -> _Samples:
         """The static samples with all movers drawn over them where they are nearer."""
         depth, part, colour = static.depth.copy(), static.part.copy(), static.colour.copy()
         for index, mover in enumerate(self.parts):
@@ -192,7 +201,7 @@ class SyntheticScene:
             spans.append(slice(first * SUPERSAMPLING, last * SUPERSAMPLING))
         return spans[0], spans[1]
 
-    def _shade(self, points: ndarray, part: ndarray, time: float) -> ndarray:
+    def _shade(self, points: ndarray, part: ndarray, time: Time) -> ndarray:
         """Lambert shading of textured surface points under one distant light."""
         colour = np.empty_like(points)
         for index in np.unique(part):

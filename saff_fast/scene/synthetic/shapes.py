@@ -2,10 +2,12 @@
 
 A ray is `origin + t * direction`; `t` does not change under the rigid motion that takes a ray into a shape's
 coordinates, so with directions of unit length along a camera's z it is the depth in every frame of reference.
+
+Every shape has `bound`, the radius of a sphere around its origin that holds it; `enter`, the ray parameter where rays
+that start outside enter it (inf where they miss or it lies behind); and `normals`, unit and outward, at surface points.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -14,22 +16,6 @@ from numpy import ndarray
 Vector = tuple[float, float, float]
 TINY = 1e-200
 """Stands for a zero component of a direction: quotients stay finite."""
-
-
-class Shape(Protocol):
-    """A convex solid around the origin of its own coordinates."""
-
-    @property
-    def bound(self) -> float:
-        """Radius of a sphere around the origin that holds the shape."""
-
-    def enter(
-        self, origins: Float[ndarray, "#n_rays 3"], directions: Float[ndarray, "n_rays 3"]
-    ) -> Float[ndarray, " n_rays"]:
-        """Ray parameter where a ray that starts outside enters the shape; inf where it misses or lies behind."""
-
-    def normals(self, points: Float[ndarray, "n_points 3"]) -> Float[ndarray, "n_points 3"]:
-        """Unit outward normals at surface points."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +109,9 @@ class Capsule:
         axis = np.zeros_like(points)
         axis[:, 1] = points[:, 1].clip(-self.half_length, self.half_length)
         return _normalise(points - axis)
+
+
+Shape = Ellipsoid | Box | Capsule
 
 
 def _dot(a: ndarray, b: ndarray) -> ndarray:
