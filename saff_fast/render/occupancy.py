@@ -25,9 +25,9 @@ class OccupancyConfig:
     """Opacity of one marching step below which a cell counts as empty."""
     decay: float = 0.7
     """What is left of a cell's remembered opacity at each sweep."""
-    prior_band: float = 0.04
-    """Half thickness, in cube lengths, of the shell around the depth prior that starts occupied, at full confidence."""
-    doubtful_band: float = 0.2
+    prior_band: float = 0.12
+    """Relative error of the depth prior at full confidence: half the thickness of the shell that starts occupied."""
+    doubtful_band: float = 0.6
     """The same where the prior has no confidence."""
 
     def __post_init__(self) -> None:
@@ -133,10 +133,9 @@ def shell(
     """Cells that the rays cross within `half_width` of their depth, all in ray parameter `t`, and their neighbours."""
     n = config.resolution
     cells = torch.zeros(n**3, dtype=torch.bool, device=depth.device)
-    for step in range(config.n_steps):
-        t = (step + 0.5) / config.n_steps
-        inside = (depth - t).abs() <= half_width + 0.5 / config.n_steps
-        points = rays.origins[inside] + t * rays.directions[inside]
+    for step in range(int(float(half_width.max()) * 2 * config.n_steps) + 2):
+        offset = torch.minimum(step / config.n_steps - half_width, half_width)
+        points = rays.origins + (depth + offset).unsqueeze(1) * rays.directions
         index = (points * n).floor().long()
         index = index[((index >= 0) & (index < n)).all(-1)]
         cells[(index[:, 0] * n + index[:, 1]) * n + index[:, 2]] = True

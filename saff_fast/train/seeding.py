@@ -28,8 +28,10 @@ def seed_occupancy(
         poses = torch.full((len(pixels),), frame)
         rays = pixel_rays(model.space, model.cameras, poses, pixels, poses.float())
         confidence = confidences[frame].reshape(-1).clamp(0, 1)
-        half_width = config.doubtful_band + (config.prior_band - config.doubtful_band) * confidence
-        shells[frame] = shell(rays, depth[frame].reshape(-1), half_width, config)
+        relative = config.doubtful_band + (config.prior_band - config.doubtful_band) * confidence
+        t = depth[frame].reshape(-1)
+        # t = 1 - near / z, so a relative error of depth is one of 1 - t.
+        shells[frame] = shell(rays, t, relative * (1 - t) + 1 / config.n_steps, config)
     for frame in set(range(model.n_frames)) - set(frames):
         near = [k for k in (frame - 1, frame + 1) if k in frames]
         shells[frame] = shells[near].any(0)

@@ -22,6 +22,7 @@ from saff_fast.train.checkpoint import (
 )
 from saff_fast.train.config import ExperimentConfig, TrainConfig
 from saff_fast.train.depth_prior import aligned_inverse_depths, depth_parameters, nearest_plane
+from saff_fast.train.memory import keep_freed_memory
 from saff_fast.train.model import SceneModel, build_model, restore_model
 from saff_fast.train.run_folder import open_run
 from saff_fast.train.seeding import seed_occupancy
@@ -57,6 +58,7 @@ def train(scene_folder: Path, run: Path, config: ExperimentConfig, report: Repor
     Raises:
         UserError: if the scene or the run folder cannot be used.
     """
+    keep_freed_memory()
     scene = read_scene(scene_folder, config.train.height)
     _check(scene, config.train)
     open_run(run, scene_folder, config)
