@@ -1,0 +1,17 @@
+"""The progress line."""
+
+from saff_fast.cli.progress import ProgressLine, describe
+from saff_fast.train.trainer import Progress
+
+
+def test_describes_a_run():
+    progress = Progress(step=250, steps=1500, rays_per_second=31250.0, psnr=27.414, samples_per_ray=12.34)
+    text = describe(progress, rays=3000)
+    assert text == "step 250/1500, 31.2 k rays/s, 12.3 samples/ray, PSNR 27.41 dB, 2:00 min left"
+
+
+def test_a_log_gets_a_line_now_and_then(capsys):
+    with ProgressLine() as line:
+        for k in range(100):
+            line.show(f"line {k}")
+    assert capsys.readouterr().out == "line 0\n"
