@@ -18,4 +18,4 @@ def depth(
     enter.
     Unfilled opacity counts at the far end (t = 1), or the loss would be lowered by transparency.
     """
-    return masked_mean((rendered + (1 - opacity) - prior).abs(), confidence)
+    return masked_mean((rendered + (1 - opacity).clamp_min(0) - prior).abs(), confidence)

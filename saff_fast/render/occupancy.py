@@ -130,7 +130,7 @@ def dilate(cells: Bool[Tensor, "n x y z"]) -> Bool[Tensor, "n x y z"]:
 def shell(
     rays: Rays, depth: Float[Tensor, " n_rays"], half_width: Float[Tensor, " n_rays"], config: OccupancyConfig
 ) -> Bool[Tensor, "x y z"]:
-    """Cells that the rays cross within `half_width` of their depth, all in ray parameter `t`, and their neighbours."""
+    """Cells that the rays cross within `half_width` of their depth, all in ray parameter `t`."""
     n = config.resolution
     cells = torch.zeros(n**3, dtype=torch.bool, device=depth.device)
     for step in range(int(float(half_width.max()) * 2 * config.n_steps) + 2):
@@ -139,4 +139,4 @@ def shell(
         index = (points * n).floor().long()
         index = index[((index >= 0) & (index < n)).all(-1)]
         cells[(index[:, 0] * n + index[:, 1]) * n + index[:, 2]] = True
-    return dilate(cells.view(1, n, n, n))[0]
+    return cells.view(n, n, n)

@@ -1,0 +1,76 @@
+"""Losses on cases computed by hand, and which inputs they reach."""
+
+import math
+
+import torch
+from saff_fast.losses import geometry, motion, separation
+from saff_fast.losses.reconstruction import masked_mean, reconstruction
+from saff_fast.types import RenderOutputs
+
+
+def rendered(rgb, saliency, semantic):
+    n = len(rgb)
+    return RenderOutputs(rgb, torch.zeros(n), torch.ones(n), torch.zeros(n), saliency, semantic)
+
+
+def test_reconstruction_by_hand():
+    outputs = rendered(torch.tensor([[0.0, 0, 0], [1, 1, 1]]), torch.tensor([0.5, 0]), torch.ones(2, 4))
+    terms = reconstruction(outputs, torch.zeros(2, 3), torch.zeros(2, 4), torch.zeros(2), torch.tensor([1.0, 3.0]))
+    assert math.isclose(terms["rgb"], 0.75, rel_tol=1e-6)
+    assert math.isclose(terms["saliency"], 0.25 / 4, rel_tol=1e-6)
+    assert math.isclose(terms["semantic"], 1.0, rel_tol=1e-6)
+
+
+def test_without_semantics_there_is_no_semantic_term():
+    outputs = rendered(torch.zeros(2, 3), torch.zeros(2), torch.zeros(2, 0))
+    assert "semantic" not in reconstruction(outputs, torch.zeros(2, 3), torch.zeros(2, 0), torch.zeros(2))
+
+
+def test_masked_mean_of_an_empty_mask_is_zero():
+    assert masked_mean(torch.ones(3), torch.zeros(3)) == 0
+
+
+def test_masked_mean_carries_gradients_to_its_mask():
+    mask = torch.ones(2, requires_grad=True)
+    masked_mean(torch.tensor([0.0, 1.0]), mask).backward()
+    assert mask.grad[1] > 0 > mask.grad[0]
+
+
+def test_depth_cannot_be_lowered_by_transparency():
+    prior, sure = torch.tensor([0.5]), torch.ones(1)
+    opaque = geometry.depth(torch.tensor([0.4]), torch.ones(1), prior, sure)
+    hollow = geometry.depth(torch.tensor([0.0]), torch.zeros(1), prior, sure)
+    assert math.isclose(opaque, 0.1, rel_tol=1e-6)
+    assert math.isclose(hollow, 0.5, rel_tol=1e-6)
+
+
+def test_optical_flow_is_in_image_widths_and_bounded():
+    projected, seen = torch.tensor([[3.0, 4.0], [1000, 0]]), torch.zeros(2, 2)
+    assert math.isclose(motion.optical_flow(projected, seen, torch.tensor([1.0, 0]), 100), 0.07, rel_tol=1e-6)
+    assert math.isclose(motion.optical_flow(projected, seen, torch.tensor([0.0, 1]), 100), 0.1, rel_tol=1e-6)
+
+
+def test_cycle_and_kinetic_vanish_for_uniform_motion():
+    flow, ones = torch.rand(5, 3), torch.ones(5)
+    assert motion.cycle(flow, -flow, torch.zeros(5), ones) == 0
+    assert motion.kinetic(flow, -flow, ones) == 0
+    assert motion.kinetic(flow, flow, ones) > 0
+
+
+def test_smoothness_ignores_the_gap_between_rays():
+    flows = torch.tensor([[0.0, 0, 0], [0, 0, 0], [1, 1, 1], [1, 1, 1]])
+    assert motion.smoothness(flows, torch.tensor([0, 0, 1, 1]), torch.ones(4)) == 0
+    assert motion.smoothness(flows, torch.tensor([0, 0, 0, 0]), torch.ones(4)) == 1
+
+
+def test_entropy_is_least_at_both_ends():
+    ends = separation.blend_entropy(torch.tensor([0.0, 1.0]), torch.ones(2))
+    middle = separation.blend_entropy(torch.tensor([0.5, 0.5]), torch.ones(2))
+    assert math.isclose(middle, math.log(2), rel_tol=1e-5)
+    assert ends < 0.01
+
+
+def test_motion_evidence_by_hand():
+    missing, present = separation.motion_evidence(torch.tensor([0.25, 0.5]), torch.tensor([1.0, 0.0]))
+    assert math.isclose(missing, 0.375)
+    assert math.isclose(present, 0.25)

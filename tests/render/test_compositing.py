@@ -1,0 +1,99 @@
+"""Joint compositing against a straight computation of the published formulas."""
+
+import pytest
+import torch
+from saff_fast.render.compositing import composite_dynamic, composite_joint, sample_lengths
+from saff_fast.types import DynamicOutputs, PackedSamples, StaticOutputs
+from torch import nn
+
+COUNTS = [4, 0, 7, 1]
+HIDDEN, SEMANTIC = 5, 8
+
+
+def packed(counts):
+    counts = torch.tensor(counts)
+    return torch.stack([counts.cumsum(0) - counts, counts], dim=1)
+
+
+@pytest.fixture
+def samples():
+    n = sum(COUNTS)
+    rows = torch.arange(len(COUNTS)).repeat_interleave(torch.tensor(COUNTS))
+    where = torch.tensor([i for i in range(n) if i % 3 != 1])
+    dynamic_counts = [int((rows[where] == k).sum()) for k in range(len(COUNTS))]
+    starts = torch.rand(n, dtype=torch.float64).sort().values
+    return PackedSamples(packed(COUNTS), rows, starts, starts + 0.1, packed(dynamic_counts), where)
+
+
+def random_outputs(cls, n):
+    def positive(*shape):
+        return torch.rand(*shape, dtype=torch.float64)
+
+    shapes = {"rgbs": (n, 3), "hiddens": (n, HIDDEN), "flows_fw": (n, 3), "flows_bw": (n, 3)}
+    return cls(
+        **{name: positive(*shapes.get(name, (n,))) * (5 if name == "sigmas" else 1) for name in cls.__annotations__}
+    )
+
+
+@pytest.fixture
+def fields(samples):
+    n, m = len(samples.t_starts), len(samples.dynamic_indices)
+    layers = nn.Linear(HIDDEN, SEMANTIC).double(), nn.Linear(HIDDEN, SEMANTIC).double()
+    return random_outputs(StaticOutputs, n), random_outputs(DynamicOutputs, m), layers
+
+
+def test_joint_matches_the_formulas_per_sample(samples, fields):
+    static, dynamic, layers = fields
+    lengths = sample_lengths(samples, torch.ones(len(COUNTS), 3, dtype=torch.float64))
+    outputs, weights = composite_joint(static, dynamic, samples, lengths, layers)
+    place = {int(i): k for k, i in enumerate(samples.dynamic_indices)}
+    for ray, (first, count) in enumerate(samples.packed_info.tolist()):
+        trans, rgb, semantic, blend, depth = 1.0, torch.zeros(3), torch.zeros(SEMANTIC), 0.0, 0.0
+        for i in range(first, first + count):
+            delta, centre, v = lengths[0][i], lengths[1][i], static.blends[i]
+            alpha_s = (1 - v) * (1 - torch.exp(-static.sigmas[i] * delta))
+            rgb, semantic = (
+                rgb + trans * alpha_s * static.rgbs[i],
+                semantic + trans * alpha_s * layers[0](static.hiddens[i]),
+            )
+            alpha_d = torch.tensor(0.0, dtype=torch.float64)
+            if i in place:
+                k = place[i]
+                alpha_d = v * (1 - torch.exp(-dynamic.sigmas[k] * delta))
+                rgb = rgb + trans * alpha_d * dynamic.rgbs[k]
+                semantic = semantic + trans * alpha_d * layers[1](dynamic.hiddens[k])
+                torch.testing.assert_close(weights[k], trans * alpha_d)
+            blend, depth = blend + trans * alpha_d, depth + trans * (alpha_s + alpha_d) * centre
+            trans = trans * (1 - alpha_s) * (1 - alpha_d)
+        for actual, expected in (
+            (outputs.rgb, rgb),
+            (outputs.semantic, semantic),
+            (outputs.blend, blend),
+            (outputs.depth, depth),
+        ):
+            torch.testing.assert_close(actual[ray], torch.as_tensor(expected, dtype=torch.float64))
+
+
+def test_opacity_is_at_most_one_where_blend_is_decided(samples, fields):
+    # With an undecided blend the published transmittance keeps v (1 - v) of two opaque fields, so weights can pass 1.
+    static, dynamic, layers = fields
+    static = StaticOutputs(**{**static.__dict__, "blends": static.blends.round()})
+    lengths = sample_lengths(samples, torch.full((len(COUNTS), 3), 100.0, dtype=torch.float64))
+    outputs, _ = composite_joint(static, dynamic, samples, lengths, layers)
+    assert (outputs.opacity <= 1 + 1e-9).all()
+    assert outputs.opacity[1] == 0  # a ray without samples
+
+
+def test_dynamic_alone_equals_joint_where_all_is_dynamic(samples, fields):
+    static, dynamic, layers = fields
+    n = len(samples.t_starts)
+    everywhere = PackedSamples(
+        samples.packed_info, samples.ray_indices, samples.t_starts, samples.t_ends, samples.packed_info, torch.arange(n)
+    )
+    dynamic = random_outputs(DynamicOutputs, n)
+    static = StaticOutputs(**{**static.__dict__, "blends": torch.ones(n, dtype=torch.float64)})
+    lengths = sample_lengths(everywhere, torch.ones(len(COUNTS), 3, dtype=torch.float64))
+    joint, _ = composite_joint(static, dynamic, everywhere, lengths, layers)
+    alone, _ = composite_dynamic(dynamic, lengths, everywhere.packed_info, layers[1])
+    for name in ("rgb", "depth", "opacity", "saliency", "semantic"):
+        torch.testing.assert_close(getattr(joint, name), getattr(alone, name))
