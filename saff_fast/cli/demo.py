@@ -5,8 +5,11 @@ from typing import Annotated
 
 import tyro
 
+from saff_fast.errors import UserError
+
 PRESET = "demo"
 HEIGHT, WIDTH, N_FRAMES = 90, 160, 24
+_MARK = "demo.json"
 
 
 def demo(out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/demo")) -> None:
@@ -23,10 +26,9 @@ def demo(out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/demo"))
     from saff_fast.cli.train import train
     from saff_fast.evaluate.table import print_table
     from saff_fast.files import save_json
-    from saff_fast.preparation import prepare_synthetic
 
     scene, run = out / "scene", out / "run"
-    prepare_synthetic(scene, HEIGHT, WIDTH, N_FRAMES)
+    _write_scene(out, scene)
     train(scene, out=run, preset=PRESET)
     render(run)
     segment(run)
@@ -35,4 +37,20 @@ def demo(out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/demo"))
     write_contact_sheet(run, out / "contact_sheet.png")
     write_novel_view(run, out / "novel_view.gif")
     print_table(results)
-    print(f"Pictures: {out / 'contact_sheet.png'}, {out / 'novel_view.gif'}. Figures: {out / 'results.json'}.")
+    print(f"Figures: {out / 'results.json'}\nPictures: {out / 'contact_sheet.png'}, {out / 'novel_view.gif'}")
+
+
+def _write_scene(out: Path, scene: Path) -> None:
+    """Write the scene unless an earlier demo has; a folder that holds something else is left alone."""
+    from saff_fast.files import read_json, save_json
+    from saff_fast.preparation import prepare_synthetic
+
+    mark = out / _MARK
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not mark.is_file()):
+        raise UserError(f"{out} must be a new folder or hold an earlier demo, but holds something else; choose another")
+    described = {"height": HEIGHT, "width": WIDTH, "n_frames": N_FRAMES}
+    if mark.is_file() and read_json(mark) == described | {"complete": True}:
+        return
+    save_json(mark, described | {"complete": False})
+    prepare_synthetic(scene, HEIGHT, WIDTH, N_FRAMES, report=print)
+    save_json(mark, described | {"complete": True})

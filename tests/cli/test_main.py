@@ -125,6 +125,7 @@ BAD_INPUT = {
     "segment_no_run": (lambda t: ("segment", t / "absent"), "absent"),
     "evaluate_no_run": (lambda t: ("evaluate", t / "absent"), "absent"),
     "evaluate_protocol": (lambda t: ("evaluate", t, "--protocol", "mine"), "protocol must be one of"),
+    "demo_elsewhere": (lambda t: ("demo", "--out", other_files(t / "papers")), "papers must be a new folder"),
     "prepare_nothing": (lambda t: ("prepare", t / "absent", t / "scene"), "absent"),
     "prepare_no_images": (lambda t: ("prepare", other_files(t / "source"), t / "scene"), "source"),
     "prepare_unreadable": (lambda t: ("prepare", images(t / "source", 5), t / "scene"), "0.png"),
