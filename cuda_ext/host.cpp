@@ -6,4 +6,5 @@
 #include "ops/hash_encode.inc"
 #include "ops/joint_weights.inc"
 #include "ops/march.inc"
+#include "ops/mlp.inc"
 #include "ops/render_weights.inc"

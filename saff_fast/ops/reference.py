@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -102,3 +103,12 @@ def flow_sample(
     points = torch.cat([displaced, times[:, None]], dim=1)
     valid = ((points >= 0) & (points <= 1)).all(1).to(points.dtype)
     return displaced, hash_encode(points, table, layout), valid
+
+
+def mlp(inputs: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+    """`saff_fast.ops.mlp`."""
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        inputs = inputs @ weight.T + bias
+        if layer + 1 < len(weights):
+            inputs = torch.relu(inputs)
+    return inputs

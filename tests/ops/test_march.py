@@ -75,6 +75,15 @@ def test_a_full_grid_keeps_the_ray_inside_the_cube(device):
     assert samples.t_ends[95] == 1
 
 
+def test_the_cube_is_closed(device):
+    """A point on the far faces lies in the last cells."""
+    static, dynamic = make_grid(device, 0)
+    static[-1, -1, -1] = True
+    origins, directions = torch.ones(1, 3, device=device), torch.zeros(1, 3, device=device)
+    frames = torch.zeros(1, dtype=torch.long, device=device)
+    assert len(run((origins, directions, frames), (static, dynamic), n_steps=7).t_starts) == 7
+
+
 def test_frames_see_their_own_slice_only(device):
     static, dynamic = make_grid(device, 0)
     dynamic[1] = True

@@ -1,0 +1,306 @@
+#pragma once
+// Multi-layer perceptron on the host, ReLU between the layers: one pass over the samples forward, one backward.
+// Blocks of samples stay in the second-level cache through all layers. The backward pass computes the hidden
+// activations again: reading them back from memory would cost as much and keep 256 bytes a sample and layer alive.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+#include "../common/launch.h"
+#include "../common/tile.h"
+
+namespace saff {
+
+constexpr int64_t kMlpBlock = 192;   // samples that pass through all layers together; a multiple of every kTileRows
+constexpr int64_t kMlpChunks = 64;   // at most so many partial sums of the parameters' gradient, whatever n_threads is
+constexpr int64_t kMlpChunk = 1536;  // and at least so many samples in each
+
+struct FreeDeleter {
+  void operator()(void* memory) const { std::free(memory); }
+};
+template <class T>
+using Buffer = std::unique_ptr<T[], FreeDeleter>;
+
+template <class T>
+Buffer<T> allocate(int64_t size) {  // null when there is no memory
+  return Buffer<T>(static_cast<T*>(std::aligned_alloc(kPanelBytes, round_up(size * sizeof(T) + 1, kPanelBytes))));
+}
+
+// One layer's parameters, padded to whole panels with zeros.
+template <class T>
+struct MlpLayer {
+  int64_t n_in, n_out;
+  int64_t offset;  // of its matrix in the parameters; the bias follows
+  T* transposed;   // (n_in, padded n_out)
+  T* matrix;       // (n_out, padded n_in)
+  T* bias;         // (padded n_out,)
+};
+
+// `parameters` holds for each layer its matrix (n_out, n_in) by rows, then its bias.
+template <class T>
+class MlpParameters {
+ public:
+  MlpParameters(int64_t n_layers, const int64_t* widths, const T* parameters) : n_layers(n_layers) {
+    int64_t size = 0;
+    for (int64_t l = 0; l < n_layers; ++l) {
+      const int64_t in = round_up(widths[l], kPanel<T>), out = round_up(widths[l + 1], kPanel<T>);
+      size += widths[l] * out + widths[l + 1] * in + out;
+      max_width = std::max({max_width, in, out});
+    }
+    memory_ = allocate<T>(size);
+    layers_.reset(new (std::nothrow) MlpLayer<T>[n_layers]);
+    if (!memory_ || !layers_) return;
+    std::fill_n(memory_.get(), size, T(0));
+    T* next = memory_.get();
+    for (int64_t l = 0; l < n_layers; ++l) next = pack(l, widths[l], widths[l + 1], parameters, next);
+    valid = true;
+  }
+  const MlpLayer<T>& operator[](int64_t layer) const { return layers_[layer]; }
+
+  bool valid = false;
+  int64_t n_layers, n_parameters = 0, max_width = 0;
+
+ private:
+  T* pack(int64_t l, int64_t n_in, int64_t n_out, const T* parameters, T* next) {
+    const int64_t in = round_up(n_in, kPanel<T>), out = round_up(n_out, kPanel<T>);
+    const MlpLayer<T> layer{n_in, n_out, n_parameters, next, next + n_in * out, next + n_in * out + n_out * in};
+    const T* from = parameters + layer.offset;
+    for (int64_t o = 0; o < n_out; ++o) {
+      for (int64_t i = 0; i < n_in; ++i) {
+        layer.transposed[i * out + o] = layer.matrix[o * in + i] = from[o * n_in + i];
+      }
+      layer.bias[o] = from[n_out * n_in + o];
+    }
+    layers_[l] = layer;
+    n_parameters += n_out * (n_in + 1);
+    return layer.bias + out;
+  }
+
+  Buffer<T> memory_;
+  std::unique_ptr<MlpLayer<T>[]> layers_;
+};
+
+// Rows of the caller's matrix whose width is no multiple of a panel cannot be read or written by whole vectors.
+template <class T>
+bool needs_padding(int64_t width) {
+  return width % kPanel<T> != 0;
+}
+
+template <class T>
+void copy_rows(int64_t rows, int64_t width, Matrix<const T> from, Matrix<T> to) {
+  for (int64_t r = 0; r < rows; ++r) std::copy_n(from.at(r, 0), width, to.at(r, 0));
+}
+
+template <class T>
+void layer_forward(const MlpLayer<T>& layer, bool is_hidden, int64_t rows, Matrix<const T> in, Matrix<T> out) {
+  const Matrix<const T> weights{layer.transposed, round_up(layer.n_out, kPanel<T>)};
+  // Closures hold copies: through references the compiler would read their addresses again at every store.
+  const auto bias = [from = layer.bias](int64_t, int64_t column) { return load<T>(from + column); };
+  if (is_hidden) {
+    product<T, false>(rows, layer.n_out, layer.n_in, in, weights, bias,
+                      [=](int64_t row, int64_t column, Vector<T> sum) {
+                        store(out.at(row, column), sum < T(0) ? Vector<T>{} : sum);  // NaN stays
+                      });
+  } else {
+    product<T, false>(rows, layer.n_out, layer.n_in, in, weights, bias,
+                      [=](int64_t row, int64_t column, Vector<T> sum) { store(out.at(row, column), sum); });
+  }
+}
+
+// One thread's working memory: per layer the activations that enter it, and two gradients that take turns.
+template <class T>
+class MlpScratch {
+ public:
+  MlpScratch(int64_t n_layers, int64_t max_width)
+      : width_(max_width), memory_(allocate<T>((n_layers + 3) * kMlpBlock * max_width)), n_layers_(n_layers) {
+    if (memory_) std::fill_n(memory_.get(), (n_layers + 3) * kMlpBlock * max_width, T(0));
+  }
+  explicit operator bool() const { return memory_ != nullptr; }
+  Matrix<T> entering(int64_t layer) const { return block(layer); }
+  Matrix<T> leaving() const { return block(n_layers_); }
+  Matrix<T> gradient(int64_t turn) const { return block(n_layers_ + 1 + turn % 2); }
+
+ private:
+  Matrix<T> block(int64_t index) const { return {memory_.get() + index * kMlpBlock * width_, width_}; }
+  int64_t width_;
+  Buffer<T> memory_;
+  int64_t n_layers_;
+};
+
+// Activations that enter each layer of a block; those of the first are the inputs themselves where they can be.
+template <class T>
+Matrix<const T> enter(const MlpParameters<T>& layers, const MlpScratch<T>& scratch, int64_t rows, const T* inputs) {
+  const int64_t n_in = layers[0].n_in;
+  const Matrix<const T> given{inputs, n_in};
+  if (!needs_padding<T>(n_in)) return given;
+  copy_rows(rows, n_in, given, scratch.entering(0));
+  return {scratch.entering(0).data, scratch.entering(0).stride};
+}
+
+template <class T>
+Matrix<const T> read(Matrix<T> matrix) {
+  return {matrix.data, matrix.stride};
+}
+
+template <class T>
+void block_forward(const MlpParameters<T>& layers, const MlpScratch<T>& scratch, int64_t rows, const T* inputs,
+                   T* outputs) {
+  Matrix<const T> in{inputs, layers[0].n_in};
+  const int64_t last = layers.n_layers - 1, n_out = layers[last].n_out;
+  for (int64_t l = 0; l < last; ++l) {
+    layer_forward(layers[l], true, rows, in, scratch.entering(l + 1));
+    in = read(scratch.entering(l + 1));
+  }
+  const Matrix<T> wanted{outputs, n_out}, whole = needs_padding<T>(n_out) ? scratch.leaving() : wanted;
+  layer_forward(layers[last], false, rows, in, whole);
+  if (whole.data != outputs) copy_rows(rows, n_out, read(whole), wanted);
+}
+
+// grad(W) += g^T in, grad(b) += sum g.
+template <class T>
+void layer_gradient(const MlpLayer<T>& layer, int64_t rows, Matrix<const T> g, Matrix<const T> in, T* grad_matrix,
+                    T* grad_bias) {
+  const Matrix<T> target{grad_matrix, round_up(layer.n_in, kPanel<T>)};
+  product<T, true>(
+      layer.n_out, layer.n_in, rows, g, in,
+      [=](int64_t row, int64_t column) { return load<T>(target.at(row, column)); },
+      [=](int64_t row, int64_t column, Vector<T> sum) { store(target.at(row, column), sum); });
+  for (int64_t r = 0; r < rows; ++r) {
+    const T* row = g.at(r, 0);
+    for (int64_t o = 0; o < layer.n_out; ++o) grad_bias[o] += row[o];
+  }
+}
+
+// The gradient of a layer's input, zero where ReLU had cut it.
+template <class T>
+void hidden_gradient(const MlpLayer<T>& layer, int64_t rows, Matrix<const T> g, Matrix<const T> in, Matrix<T> out) {
+  product<T, false>(
+      rows, layer.n_in, layer.n_out, g, Matrix<const T>{layer.matrix, round_up(layer.n_in, kPanel<T>)},
+      [](int64_t, int64_t) { return Vector<T>{}; },
+      [=](int64_t row, int64_t column, Vector<T> sum) {
+        store(out.at(row, column), load(in.at(row, column)) <= T(0) ? Vector<T>{} : sum);
+      });
+}
+
+template <class T>
+void input_gradient(const MlpLayer<T>& layer, const MlpScratch<T>& scratch, int64_t turn, int64_t rows,
+                    Matrix<const T> g, T* grad_inputs) {
+  const Matrix<T> wanted{grad_inputs, layer.n_in};
+  const Matrix<T> whole = needs_padding<T>(layer.n_in) ? scratch.gradient(turn) : wanted;
+  product<T, false>(
+      rows, layer.n_in, layer.n_out, g, Matrix<const T>{layer.matrix, round_up(layer.n_in, kPanel<T>)},
+      [](int64_t, int64_t) { return Vector<T>{}; },
+      [=](int64_t row, int64_t column, Vector<T> sum) { store(whole.at(row, column), sum); });
+  if (whole.data != grad_inputs) copy_rows(rows, layer.n_in, read(whole), wanted);
+}
+
+// The partial sums of a chunk have the layout of padded matrices, then biases, layer by layer.
+template <class T>
+int64_t padded_size(const MlpLayer<T>& layer) {
+  return layer.n_out * round_up(layer.n_in, kPanel<T>) + round_up(layer.n_out, kPanel<T>);
+}
+
+template <class T>
+void block_backward(const MlpParameters<T>& layers, const MlpScratch<T>& scratch, int64_t rows, const T* inputs,
+                    const T* grad_outputs, T* grad_inputs, T* sums_end) {
+  const Matrix<const T> first = enter(layers, scratch, rows, inputs);
+  const auto entering = [&](int64_t l) { return l == 0 ? first : read(scratch.entering(l)); };
+  for (int64_t l = 0; l + 1 < layers.n_layers; ++l) {
+    layer_forward(layers[l], true, rows, entering(l), scratch.entering(l + 1));
+  }
+  Matrix<const T> g{grad_outputs, layers[layers.n_layers - 1].n_out};
+  T* sums = sums_end;
+  for (int64_t l = layers.n_layers - 1; l >= 0; --l) {
+    const MlpLayer<T>& layer = layers[l];
+    sums -= padded_size(layer);
+    layer_gradient(layer, rows, g, entering(l), sums, sums + layer.n_out * round_up(layer.n_in, kPanel<T>));
+    if (l > 0) {
+      hidden_gradient(layer, rows, g, entering(l), scratch.gradient(l));
+      g = read(scratch.gradient(l));
+    } else if (grad_inputs) {
+      input_gradient(layer, scratch, l, rows, g, grad_inputs);
+    }
+  }
+}
+
+template <class T>
+const char* mlp_forward(int64_t n, int64_t n_layers, const int64_t* widths, const T* parameters, const T* inputs,
+                        T* outputs, Launch launch) {
+  const MlpParameters<T> layers(n_layers, widths, parameters);
+  if (!layers.valid) return "out of memory";
+  const int64_t n_in = widths[0], n_out = widths[n_layers];
+  bool failed = false;
+#pragma omp parallel num_threads(static_cast<int>(launch.n_threads)) if (n > kMlpBlock)
+  {
+    const MlpScratch<T> scratch(n_layers, layers.max_width);
+    if (!scratch) {
+#pragma omp atomic write
+      failed = true;
+    }
+#pragma omp for schedule(dynamic)
+    for (int64_t begin = 0; begin < n; begin += kMlpBlock) {
+      if (!scratch) continue;
+      const int64_t rows = std::min(kMlpBlock, n - begin);
+      block_forward(layers, scratch, rows, inputs + begin * n_in, outputs + begin * n_out);
+    }
+  }
+  return failed ? "out of memory" : nullptr;
+}
+
+// Writes the sum of the chunks' padded gradients, in their order, to the layout of the parameters.
+template <class T>
+void reduce_chunks(const MlpParameters<T>& layers, int64_t n_chunks, int64_t size, T* sums, T* grad_parameters) {
+  for (int64_t c = 1; c < n_chunks; ++c) {
+    for (int64_t i = 0; i < size; ++i) sums[i] += sums[c * size + i];
+  }
+  const T* from = sums;
+  for (int64_t l = 0; l < layers.n_layers; ++l) {
+    const MlpLayer<T>& layer = layers[l];
+    const int64_t stride = round_up(layer.n_in, kPanel<T>);
+    T* to = grad_parameters + layer.offset;
+    copy_rows(layer.n_out, layer.n_in, Matrix<const T>{from, stride}, Matrix<T>{to, layer.n_in});
+    std::copy_n(from + layer.n_out * stride, layer.n_out, to + layer.n_out * layer.n_in);
+    from += padded_size(layer);
+  }
+}
+
+template <class T>
+const char* mlp_backward(int64_t n, int64_t n_layers, const int64_t* widths, const T* parameters, const T* inputs,
+                         const T* grad_outputs, T* grad_inputs, T* grad_parameters, Launch launch) {
+  const MlpParameters<T> layers(n_layers, widths, parameters);
+  if (!layers.valid) return "out of memory";
+  const int64_t n_in = widths[0], n_out = widths[n_layers];
+  // The chunks depend on n alone, so that the sums do not depend on the number of threads.
+  const int64_t chunk = round_up(std::max((n + kMlpChunks - 1) / kMlpChunks, kMlpChunk), kMlpBlock);
+  const int64_t n_chunks = std::max<int64_t>((n + chunk - 1) / chunk, 1);
+  int64_t size = 0;
+  for (int64_t l = 0; l < n_layers; ++l) size += padded_size(layers[l]);
+  const Buffer<T> sums = allocate<T>(n_chunks * size);
+  if (!sums) return "out of memory";
+  std::fill_n(sums.get(), n_chunks * size, T(0));
+  bool failed = false;
+#pragma omp parallel num_threads(static_cast<int>(launch.n_threads)) if (n_chunks > 1)
+  {
+    const MlpScratch<T> scratch(n_layers, layers.max_width);
+    if (!scratch) {
+#pragma omp atomic write
+      failed = true;
+    }
+#pragma omp for schedule(dynamic)
+    for (int64_t c = 0; c < n_chunks; ++c) {
+      if (!scratch) continue;
+      for (int64_t begin = c * chunk; begin < std::min(n, (c + 1) * chunk); begin += kMlpBlock) {
+        const int64_t rows = std::min(kMlpBlock, n - begin);
+        block_backward(layers, scratch, rows, inputs + begin * n_in, grad_outputs + begin * n_out,
+                       grad_inputs ? grad_inputs + begin * n_in : nullptr, sums.get() + (c + 1) * size);
+      }
+    }
+  }
+  if (failed) return "out of memory";
+  reduce_chunks(layers, n_chunks, size, sums.get(), grad_parameters);
+  return nullptr;
+}
+
+}  // namespace saff
