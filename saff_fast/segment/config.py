@@ -36,12 +36,13 @@ class SegmentConfig:
     """Share of the views in which a label occurs that must vote for it."""
     min_label_share: float = 0.0005
     """A label occurs in a view when it has at least this share of the pixels."""
-    keep_above: float = 0.0
+    keep_above: float = 0.3
     """An object's pixels with a smaller dynamic share become background; 0 keeps all (published)."""
-    adopt_above: float = 1.0
+    adopt_above: float = 0.6
     """Background pixels with a larger dynamic share get the nearest object; 1 adopts none (published)."""
-    min_component: float = 0.0
-    """Connected pieces of the foreground, and holes in it, below this share of the pixels are removed."""
+    min_component: float = 0.001
+    """Connected pieces of the foreground, and holes in it, below this share of the pixels are removed;
+    0 keeps all (published)."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -55,4 +55,4 @@ def vote(
         totals += sums
     # Integers, and a hair below the product, so that 0.7 of 10 views is 7 in spite of rounding.
     needed = torch.ceil(quorum * occurrences.double() - 1e-9).long().clamp_min(1)
-    return Votes(occurrences, votes, (occurrences > 0) & (votes >= needed), totals / pixels.clamp_min(1))
+    return Votes(occurrences, votes, votes >= needed, totals / pixels.clamp_min(1))

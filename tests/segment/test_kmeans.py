@@ -25,14 +25,14 @@ def test_finds_separated_blobs(backend):
 def test_objective_matches_scikit_learn(backend):
     points = torch.randn(600, 6)
     expected = SklearnKMeans(7, n_init=20, random_state=0).fit(points.numpy()).inertia_ / len(points)
-    config = KMeansConfig(backend=backend, n_init=20, n_iter=300, max_points_per_centroid=None)
+    config = KMeansConfig(backend=backend, n_init=10, n_iter=300, tolerance=0.0, max_points_per_centroid=None)
     # Both are local searches: the better of many starts agrees to a per cent.
     assert kmeans(points, 7, config).objective == pytest.approx(expected, rel=0.01)
 
 
 def test_exact_lloyd_ends_at_means_of_its_clusters():
     points, _ = blobs(spread=1.0)
-    config = KMeansConfig(backend="torch", n_iter=300, max_points_per_centroid=None)
+    config = KMeansConfig(backend="torch", n_iter=300, tolerance=0.0, max_points_per_centroid=None)
     centroids = kmeans(points, 4, config).centroids
     labels, _ = assign(points, centroids)
     means = torch.stack([points[labels == label].mean(dim=0) for label in range(4)])
@@ -102,7 +102,27 @@ def test_without_faiss_auto_is_torch_and_faiss_says_why(monkeypatch):
         resolve_backend("faiss-gpu", cpu)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_tolerance_saves_iterations_at_little_loss(backend):
+    points = torch.randn(2000, 6)
+    exact, loose, none = (
+        kmeans(points, 7, KMeansConfig(backend=backend, n_init=1, n_iter=300, tolerance=t)).objective
+        for t in (0.0, 1e-3, 0.9)
+    )
+    assert exact < loose < none
+    assert loose < 1.05 * exact
+    with pytest.raises(ValueError, match="tolerance must not be negative"):
+        KMeansConfig(tolerance=-0.1)
+
+
 @pytest.mark.parametrize("name", ["n_init", "n_iter", "max_points_per_centroid"])
 def test_config_checks_its_ranges(name):
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
         KMeansConfig(**{name: 0})
+
+
+def test_empty_clusters_restart(monkeypatch):
+    points, _ = blobs()
+    monkeypatch.setattr(module, "_plus_plus", lambda points, k, generator: points[:1].repeat(k, 1))
+    result = kmeans(points, 5, KMeansConfig(backend="torch", n_init=1))
+    assert len(assign(points, result.centroids)[0].unique()) == 5
