@@ -81,14 +81,6 @@ class DynamicField(nn.Module):
         _, encodings, valid = flow_sample(positions, flows, times, self.grid.table, self.grid.layout)
         return self._heads(encodings), valid
 
-    def opacity(
-        self, positions: Float[Tensor, "n 3"], frames: Float[Tensor, " n"], delta: float
-    ) -> Float[Tensor, " n"]:
-        """Opacity of a sample of length `delta`, for the occupancy grid."""
-        points = torch.cat([positions, self.normalised_time(frames).unsqueeze(1)], dim=1)
-        raw = self.mlp(self.grid(points))[:, 0]
-        return -torch.expm1(-density_activation(raw + self.log_initial_density) * delta)
-
     def _heads(self, encodings: Tensor) -> DynamicOutputs:
         raw = self.mlp(encodings)
         density, colour, saliency, flow, occlusion, hiddens = raw.split([1, 3, 1, 6, 2, raw.shape[1] - 13], dim=1)

@@ -78,12 +78,6 @@ class StaticField(nn.Module):
             hiddens=hiddens,
         )
 
-    def opacity_and_blend(self, positions: Float[Tensor, "n 3"], delta: float) -> tuple[Tensor, Tensor]:
-        """Opacity of a sample of length `delta` and blend at `positions`, for the occupancy grid."""
-        raw = self.mlp(self.grid(positions))
-        sigmas = density_activation(raw[:, 0] + self.log_initial_density)
-        return -torch.expm1(-sigmas * delta), (raw[:, 13] + self.initial_blend_logit).sigmoid()
-
 
 def density_activation(raw: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """Exponential density (Instant-NGP, section 4), bounded so that it and its gradient stay finite."""

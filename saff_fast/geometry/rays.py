@@ -22,6 +22,15 @@ def pixel_rays(
     return Rays(*space.rays(origins, directions), viewdirs, frames)
 
 
+def every_few_pixels(cameras: Cameras, n_pixels: int, generator: torch.Generator) -> Float[Tensor, "n 2"]:
+    """About `n_pixels` points of the image: a regular lattice, shifted at random."""
+    step = max(1.0, (cameras.height * cameras.width / n_pixels) ** 0.5)
+    shift = torch.rand(2, generator=generator) * step
+    x = torch.arange(float(shift[0]), cameras.width, step)
+    y = torch.arange(float(shift[1]), cameras.height, step)
+    return torch.stack(torch.meshgrid(x, y, indexing="ij"), dim=-1).reshape(-1, 2)
+
+
 def depth_to_parameter(
     space: NdcSpace,
     cameras: Cameras,

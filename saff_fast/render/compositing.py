@@ -26,8 +26,11 @@ def composite_joint(
     samples: PackedSamples,
     lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],
     semantics: tuple[nn.Linear, nn.Linear],
-) -> tuple[RenderOutputs, Float[Tensor, " n_dynamic"]]:
+) -> tuple[RenderOutputs, Float[Tensor, " n_samples"], Float[Tensor, " n_dynamic"]]:
     """Both fields together (method section 4): `alpha_d = v a_d`, `alpha_s = (1 - v) a_s`, one transmittance.
+
+    Where dynamic occupancy is empty nothing moves, so there `v = 0`: what a mover hides in one frame is not a hole in a
+    view that sees behind it.
 
     Args:
         static: Outputs at every sample.
@@ -37,14 +40,13 @@ def composite_joint(
         semantics: Semantic layers of the static and of the dynamic field.
 
     Returns:
-        The rendered rays, and the weight of each dynamic sample.
+        The rendered rays, the static weight of each sample, and the dynamic weight of each dynamic sample.
     """
     deltas, centres = lengths
     where = samples.dynamic_indices
     sigmas_dynamic = torch.zeros_like(static.sigmas).index_copy(0, where, dynamic.sigmas)
-    weights_static, weights_dynamic = joint_weights(
-        static.sigmas, sigmas_dynamic, static.blends, deltas, samples.packed_info
-    )
+    blends = torch.zeros_like(static.blends).index_copy(0, where, static.blends[where])
+    weights_static, weights_dynamic = joint_weights(static.sigmas, sigmas_dynamic, blends, deltas, samples.packed_info)
     weights_dynamic = weights_dynamic[where]
     info = samples.dynamic_packed_info
     a = accumulate(weights_static, _channels(static, centres), samples.packed_info)
@@ -60,7 +62,7 @@ def composite_joint(
         saliency=total[:, 3],
         semantic=semantic,
     )
-    return outputs, weights_dynamic
+    return outputs, weights_static, weights_dynamic
 
 
 def composite_dynamic(

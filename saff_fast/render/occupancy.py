@@ -1,6 +1,5 @@
 """Occupancy in space and time: which cells a ray of a frame has to look at."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +9,13 @@ from torch import Tensor, nn
 from saff_fast.ops import march, pack_bits
 from saff_fast.types import PackedSamples, Rays
 
-_CHUNK = 1 << 16  # cells evaluated at once in a sweep
+
+@dataclass(frozen=True)
+class SeenSamples:
+    """Samples of rendered rays and what they contributed."""
+
+    positions: Float[Tensor, "n 3"]
+    weights: Float[Tensor, " n"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +27,11 @@ class OccupancyConfig:
     n_steps: int = 128
     """Marching steps between the near and the far end of a ray."""
     threshold: float = 0.01
-    """Opacity of one marching step below which a cell counts as empty."""
-    decay: float = 0.7
-    """What is left of a cell's remembered opacity at each sweep."""
+    """Weight in a ray below which a cell counts as empty or hidden."""
+    decay: float = 0.5
+    """What is left of a cell's remembered weight at each sweep."""
+    initial_weight: float = 0.07
+    """Remembered weight before the first sweep: in how many sweeps a cell must go unseen to be dropped."""
     prior_band: float = 0.12
     """Relative error of the depth prior at full confidence: half the thickness of the shell that starts occupied."""
     doubtful_band: float = 0.6
@@ -41,15 +48,17 @@ class OccupancyGrid(nn.Module):
     """Static bits, and dynamic bits sliced by frame.
 
     A ray of frame k marches through static or dynamic[k] cells; a union over all times would spend most samples on
-    where things have been. The grid starts as a shell around the depth prior (`seed`), its *candidates*. Sweeps visit
-    every candidate and forget slowly, so no cell is dropped because a ray happened not to look at it; cells outside the
-    shell stay empty.
+    where things have been. The grid starts as a shell around the depth prior (`seed`), its *candidates*. From time to time
+    a sweep renders every trained frame and each cell remembers the largest weight that it had in any ray (`observe`);
+    cells that are empty, or hidden behind something opaque, fade and are dropped. Memory fades slowly and neighbours of
+    seen cells stay, so no cell is lost because rays happened to miss it, and surfaces can still move.
     """
 
     static_candidates: Tensor
     dynamic_candidates: Tensor
-    static_opacity: Tensor
-    dynamic_opacity: Tensor
+    static_weight: Tensor
+    dynamic_weight: Tensor
+    trained: Tensor
     static_bits: Tensor
     dynamic_bits: Tensor
 
@@ -58,17 +67,25 @@ class OccupancyGrid(nn.Module):
         self.config = config
         self.n_frames = n_frames
         n = config.resolution
+        remembered = torch.full((n_frames, n**3), config.initial_weight, dtype=torch.float16)
         self.register_buffer("static_candidates", torch.ones(n, n, n, dtype=torch.bool))
         self.register_buffer("dynamic_candidates", torch.ones(n_frames, n, n, n, dtype=torch.bool))
-        self.register_buffer("static_opacity", torch.ones(n**3))
-        self.register_buffer("dynamic_opacity", torch.ones(n_frames, n**3, dtype=torch.float16))
-        self._pack()
+        self.register_buffer("static_weight", torch.full((n**3,), config.initial_weight))
+        self.register_buffer("dynamic_weight", remembered)
+        self.register_buffer("trained", torch.ones(n_frames, dtype=torch.bool))
+        self.refresh()
 
-    def seed(self, static: Bool[Tensor, "x y z"], dynamic: Bool[Tensor, "n_frames x y z"]) -> None:
-        """Start from these cells; all others stay empty."""
+    def seed(
+        self,
+        static: Bool[Tensor, "x y z"],
+        dynamic: Bool[Tensor, "n_frames x y z"],
+        trained: Bool[Tensor, " n_frames"],
+    ) -> None:
+        """Start from these cells; all others stay empty. Frames that are not `trained` follow their neighbours."""
         self.static_candidates.copy_(static)
         self.dynamic_candidates.copy_(dynamic)
-        self._pack()
+        self.trained.copy_(trained)
+        self.refresh()
 
     def march(self, rays: Rays, jitter: Float[Tensor, " n_rays"] | None) -> PackedSamples:
         """Samples of the rays in occupied cells."""
@@ -77,49 +94,39 @@ class OccupancyGrid(nn.Module):
         bits = self.static_bits, self.dynamic_bits
         return march(rays.origins, rays.directions, frames, *bits, (n, n, n), self.config.n_steps, jitter)
 
-    @torch.no_grad()
-    def sweep(
-        self,
-        static_opacity: Callable[[Float[Tensor, "n 3"]], Float[Tensor, " n"]],
-        dynamic_opacity: Callable[[Float[Tensor, "n 3"], Float[Tensor, " n"]], Float[Tensor, " n"]],
-        generator: torch.Generator,
-    ) -> None:
-        """Look at every candidate cell once, at a random point of it, and drop those that have been empty for long.
+    def forget(self) -> None:
+        """Let every cell's memory fade; to be followed by `observe` for each trained frame, and by `refresh`."""
+        self.static_weight *= self.config.decay
+        self.dynamic_weight *= self.config.decay
 
-        Args:
-            static_opacity: Opacity of one marching step of the static field at points of the unit cube.
-            dynamic_opacity: The same of the dynamic field, at points and frame indices.
-            generator: Source of the random points.
+    def observe(self, frame: int, static: SeenSamples, dynamic: SeenSamples) -> None:
+        """Remember the largest weight that a cell had in a ray of `frame`."""
+        _remember(self.static_weight, self._cells(static.positions), static.weights)
+        _remember(self.dynamic_weight[frame], self._cells(dynamic.positions), dynamic.weights)
+
+    def refresh(self) -> None:
+        """Bits from candidates and memory. A cell stays if it or a neighbour is seen, so that surfaces can move.
+
+        The slice of a frame that is not trained on is that of its neighbours.
         """
-        cells = self.static_candidates.view(-1).nonzero().squeeze(1)
-        for part in cells.split(_CHUNK):
-            seen = static_opacity(self._points(part, generator))
-            self.static_opacity[part] = torch.maximum(self.static_opacity[part] * self.config.decay, seen)
-        for frame in range(self.n_frames):
-            remembered = self.dynamic_opacity[frame]
-            cells = self.dynamic_candidates[frame].view(-1).nonzero().squeeze(1)
-            for part in cells.split(_CHUNK):
-                times = torch.full((len(part),), float(frame), device=part.device)
-                seen = dynamic_opacity(self._points(part, generator), times)
-                kept = remembered[part].float() * self.config.decay
-                remembered[part] = torch.maximum(kept, seen).to(remembered.dtype)
-        self._pack()
-
-    def _points(self, cells: Int[Tensor, " n"], generator: torch.Generator) -> Float[Tensor, "n 3"]:
-        n = self.config.resolution
-        corners = torch.stack([cells // (n * n), cells // n % n, cells % n], dim=-1)
-        return (corners + torch.rand(len(cells), 3, generator=generator).to(corners.device)) / n
-
-    def _pack(self) -> None:
-        """Bits from candidates and opacities; a cell stays if it or a neighbour is opaque enough."""
         n, threshold = self.config.resolution, self.config.threshold
-        static = self.static_candidates & dilate((self.static_opacity > threshold).view(1, n, n, n))[0]
+        seen = (self.static_weight > threshold).view(1, n, n, n)
+        static = self.static_candidates & dilate(seen)[0]
+        slices = self.dynamic_candidates & dilate((self.dynamic_weight > threshold).view(-1, n, n, n))
+        for frame in (~self.trained).nonzero().squeeze(1).tolist():
+            near = [k for k in (frame - 1, frame + 1) if 0 <= k < self.n_frames]
+            slices[frame] = dilate(slices[near]).any(0)
         self.register_buffer("static_bits", pack_bits(static))
-        slices = [
-            pack_bits(self.dynamic_candidates[k] & dilate((self.dynamic_opacity[k] > threshold).view(1, n, n, n))[0])
-            for k in range(self.n_frames)
-        ]
-        self.register_buffer("dynamic_bits", torch.stack(slices))
+        self.register_buffer("dynamic_bits", pack_bits(slices))
+
+    def _cells(self, positions: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
+        n = self.config.resolution
+        index = (positions * n).floor().long().clamp(0, n - 1)
+        return (index[:, 0] * n + index[:, 1]) * n + index[:, 2]
+
+
+def _remember(memory: Float[Tensor, " n_cells"], cells: Int[Tensor, " n"], weights: Float[Tensor, " n"]) -> None:
+    memory.scatter_reduce_(0, cells, weights.to(memory.dtype), "amax")
 
 
 def dilate(cells: Bool[Tensor, "n x y z"]) -> Bool[Tensor, "n x y z"]:

@@ -25,8 +25,10 @@ class RenderedBatch:
     dynamic: DynamicOutputs
     """At the samples `samples.dynamic_indices`."""
     static: StaticOutputs
+    static_weights: Float[Tensor, " n_samples"]
+    """Weights of the static field in the joint render."""
     dynamic_weights: Float[Tensor, " n_dynamic"]
-    """Their weights in the joint render."""
+    """Weights of the dynamic field, at its samples."""
 
 
 @dataclass(frozen=True)
@@ -49,5 +51,5 @@ class Renderer:
         positions = rays.origins[rows] + lengths[1].unsqueeze(1) * rays.directions[rows]
         static = self.static_field(positions, rays.viewdirs[rows])
         dynamic = self.dynamic_field(positions[where], rays.frames[rows[where]])
-        outputs, weights = composite_joint(static, dynamic, samples, lengths, self.semantics)
-        return RenderedBatch(rays, outputs, samples, lengths, positions, dynamic, static, weights)
+        outputs, *weights = composite_joint(static, dynamic, samples, lengths, self.semantics)
+        return RenderedBatch(rays, outputs, samples, lengths, positions, dynamic, static, *weights)

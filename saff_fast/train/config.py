@@ -59,10 +59,12 @@ class TrainConfig:
     """Adam's step size of tables and networks at the start."""
     learning_rate_end: float = 0.05
     """What is left of it at the end of the run."""
-    sweep_every: int = 150
-    """Steps between looks at every candidate cell of the occupancy grid."""
-    first_sweep: int = 450
+    sweep_every: int = 50
+    """Steps between sweeps, in which the occupancy grid looks at every trained frame."""
+    first_sweep: int = 100
     """The first of them: cells are not dropped before the field has formed."""
+    sweep_rays: int = 3000
+    """Rays of each frame in a sweep."""
     checkpoint_every: int = 250
     """Steps between checkpoints."""
     log_every: int = 25

@@ -17,8 +17,7 @@ def seed_occupancy(
 ) -> None:
     """Candidate cells: in each training frame, those within a band around its depth prior, wider where it is doubtful.
 
-    The static part takes the union over the frames, since what is hidden in one is seen in another. A held-out frame
-    gets the dynamic cells of its neighbours, between which it lies.
+    The static part takes the union over the frames, since what is hidden in one is seen in another.
     """
     config = model.occupancy.config
     pixels = model.cameras.pixel_grid()
@@ -32,7 +31,6 @@ def seed_occupancy(
         t = depth[frame].reshape(-1)
         # t = 1 - near / z, so a relative error of depth is one of 1 - t.
         shells[frame] = shell(rays, t, relative * (1 - t) + 1 / config.n_steps, config)
-    for frame in set(range(model.n_frames)) - set(frames):
-        near = [k for k in (frame - 1, frame + 1) if k in frames]
-        shells[frame] = shells[near].any(0)
-    model.occupancy.seed(shells.any(0), shells)
+    trained = torch.zeros(model.n_frames, dtype=torch.bool)
+    trained[frames] = True
+    model.occupancy.seed(shells.any(0), shells, trained)

@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 
 from saff_fast.errors import UserError
+from saff_fast.geometry.rays import every_few_pixels, pixel_rays
 from saff_fast.geometry.spaces import NdcSpace
+from saff_fast.render.occupancy import SeenSamples
 from saff_fast.scene.reader import read_scene
 from saff_fast.scene.sampler import PixelSampler
 from saff_fast.scene.scene import Scene
@@ -90,6 +92,7 @@ class Trainer:
             self.step, self.seconds = checkpoint.step, checkpoint.seconds
             self.model = restore_model(config.field, config.occupancy, checkpoint.tensors, self._folder)
         frames = [k for k in range(len(scene)) if k not in config.train.hold_out]
+        self._frames = frames
         depth = depth_parameters(scene, self.model.space, inverse_depths)
         if checkpoint is None:
             seed_occupancy(self.model, depth, scene.depth_confidences, frames)
@@ -136,16 +139,21 @@ class Trainer:
             self._sweep(generator)
         return {name: float(term.detach()) for name, term in terms.items()}, statistics
 
+    @torch.no_grad()
     def _sweep(self, generator: torch.Generator) -> None:
-        """Let the occupancy grid look at the fields."""
-        field = self.model.field
-        length = float((self.model.space.high - self.model.space.low)[2]) / self.config.occupancy.n_steps / 2
-        self.model.occupancy.sweep(
-            lambda points: field.static.opacity_and_blend(points, length)[0],
-            lambda points, frames: field.dynamic.opacity(points, frames, length)
-            * field.static.opacity_and_blend(points, length)[1],
-            generator,
-        )
+        """Let the occupancy grid look at every trained frame."""
+        model, occupancy = self.model, self.model.occupancy
+        occupancy.forget()
+        for frame in self._frames:
+            pixels = every_few_pixels(model.cameras, self.config.train.sweep_rays, generator)
+            poses = torch.full((len(pixels),), frame)
+            rays = pixel_rays(model.space, model.cameras, poses, pixels, poses.float())
+            batch = model.renderer(rays, torch.rand(len(pixels), generator=generator))
+            static = SeenSamples(batch.positions, batch.static_weights)
+            occupancy.observe(
+                frame, static, SeenSamples(batch.positions[batch.samples.dynamic_indices], batch.dynamic_weights)
+            )
+        occupancy.refresh()
 
     def _save(self, seconds: float) -> None:
         tensors = self.model.tensors() | optimiser_tensors(self.optimiser)

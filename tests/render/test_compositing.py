@@ -45,12 +45,13 @@ def fields(samples):
 def test_joint_matches_the_formulas_per_sample(samples, fields):
     static, dynamic, layers = fields
     lengths = sample_lengths(samples, torch.ones(len(COUNTS), 3, dtype=torch.float64))
-    outputs, weights = composite_joint(static, dynamic, samples, lengths, layers)
+    outputs, _, weights = composite_joint(static, dynamic, samples, lengths, layers)
     place = {int(i): k for k, i in enumerate(samples.dynamic_indices)}
     for ray, (first, count) in enumerate(samples.packed_info.tolist()):
         trans, rgb, semantic, blend, depth = 1.0, torch.zeros(3), torch.zeros(SEMANTIC), 0.0, 0.0
         for i in range(first, first + count):
-            delta, centre, v = lengths[0][i], lengths[1][i], static.blends[i]
+            delta, centre = lengths[0][i], lengths[1][i]
+            v = static.blends[i] if i in place else 0.0
             alpha_s = (1 - v) * (1 - torch.exp(-static.sigmas[i] * delta))
             rgb, semantic = (
                 rgb + trans * alpha_s * static.rgbs[i],
@@ -79,7 +80,7 @@ def test_opacity_is_at_most_one_where_blend_is_decided(samples, fields):
     static, dynamic, layers = fields
     static = StaticOutputs(**{**static.__dict__, "blends": static.blends.round()})
     lengths = sample_lengths(samples, torch.full((len(COUNTS), 3), 100.0, dtype=torch.float64))
-    outputs, _ = composite_joint(static, dynamic, samples, lengths, layers)
+    outputs, _, _ = composite_joint(static, dynamic, samples, lengths, layers)
     assert (outputs.opacity <= 1 + 1e-9).all()
     assert outputs.opacity[1] == 0  # a ray without samples
 
@@ -93,7 +94,7 @@ def test_dynamic_alone_equals_joint_where_all_is_dynamic(samples, fields):
     dynamic = random_outputs(DynamicOutputs, n)
     static = StaticOutputs(**{**static.__dict__, "blends": torch.ones(n, dtype=torch.float64)})
     lengths = sample_lengths(everywhere, torch.ones(len(COUNTS), 3, dtype=torch.float64))
-    joint, _ = composite_joint(static, dynamic, everywhere, lengths, layers)
+    joint, _, _ = composite_joint(static, dynamic, everywhere, lengths, layers)
     alone, _ = composite_dynamic(dynamic, lengths, everywhere.packed_info, layers[1])
     for name in ("rgb", "depth", "opacity", "saliency", "semantic"):
         torch.testing.assert_close(getattr(joint, name), getattr(alone, name))
