@@ -4,83 +4,15 @@
 // activations again: reading them back from memory would cost as much and keep 256 bytes a sample and layer alive.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <new>
 
 #include "../common/launch.h"
-#include "../common/tile.h"
+#include "mlp_parameters.h"
 
 namespace saff {
 
 constexpr int64_t kMlpBlock = 192;   // samples that pass through all layers together; a multiple of every kTileRows
 constexpr int64_t kMlpChunks = 64;   // at most so many partial sums of the parameters' gradient, whatever n_threads is
 constexpr int64_t kMlpChunk = 1536;  // and at least so many samples in each
-
-struct FreeDeleter {
-  void operator()(void* memory) const { std::free(memory); }
-};
-template <class T>
-using Buffer = std::unique_ptr<T[], FreeDeleter>;
-
-template <class T>
-Buffer<T> allocate(int64_t size) {  // null when there is no memory
-  return Buffer<T>(static_cast<T*>(std::aligned_alloc(kPanelBytes, round_up(size * sizeof(T) + 1, kPanelBytes))));
-}
-
-// One layer's parameters, padded to whole panels with zeros.
-template <class T>
-struct MlpLayer {
-  int64_t n_in, n_out;
-  int64_t offset;  // of its matrix in the parameters; the bias follows
-  T* transposed;   // (n_in, padded n_out)
-  T* matrix;       // (n_out, padded n_in)
-  T* bias;         // (padded n_out,)
-};
-
-// `parameters` holds for each layer its matrix (n_out, n_in) by rows, then its bias.
-template <class T>
-class MlpParameters {
- public:
-  MlpParameters(int64_t n_layers, const int64_t* widths, const T* parameters) : n_layers(n_layers) {
-    int64_t size = 0;
-    for (int64_t l = 0; l < n_layers; ++l) {
-      const int64_t in = round_up(widths[l], kPanel<T>), out = round_up(widths[l + 1], kPanel<T>);
-      size += widths[l] * out + widths[l + 1] * in + out;
-      max_width = std::max({max_width, in, out});
-    }
-    memory_ = allocate<T>(size);
-    layers_.reset(new (std::nothrow) MlpLayer<T>[n_layers]);
-    if (!memory_ || !layers_) return;
-    std::fill_n(memory_.get(), size, T(0));
-    T* next = memory_.get();
-    for (int64_t l = 0; l < n_layers; ++l) next = pack(l, widths[l], widths[l + 1], parameters, next);
-    valid = true;
-  }
-  const MlpLayer<T>& operator[](int64_t layer) const { return layers_[layer]; }
-
-  bool valid = false;
-  int64_t n_layers, n_parameters = 0, max_width = 0;
-
- private:
-  T* pack(int64_t l, int64_t n_in, int64_t n_out, const T* parameters, T* next) {
-    const int64_t in = round_up(n_in, kPanel<T>), out = round_up(n_out, kPanel<T>);
-    const MlpLayer<T> layer{n_in, n_out, n_parameters, next, next + n_in * out, next + n_in * out + n_out * in};
-    const T* from = parameters + layer.offset;
-    for (int64_t o = 0; o < n_out; ++o) {
-      for (int64_t i = 0; i < n_in; ++i) {
-        layer.transposed[i * out + o] = layer.matrix[o * in + i] = from[o * n_in + i];
-      }
-      layer.bias[o] = from[n_out * n_in + o];
-    }
-    layers_[l] = layer;
-    n_parameters += n_out * (n_in + 1);
-    return layer.bias + out;
-  }
-
-  Buffer<T> memory_;
-  std::unique_ptr<MlpLayer<T>[]> layers_;
-};
 
 // Rows of the caller's matrix whose width is no multiple of a panel cannot be read or written by whole vectors.
 template <class T>
@@ -114,8 +46,10 @@ template <class T>
 class MlpScratch {
  public:
   MlpScratch(int64_t n_layers, int64_t max_width)
-      : width_(max_width), memory_(allocate<T>((n_layers + 3) * kMlpBlock * max_width)), n_layers_(n_layers) {
-    if (memory_) std::fill_n(memory_.get(), (n_layers + 3) * kMlpBlock * max_width, T(0));
+      : stride_((max_width / kPanel<T> | 1) * kPanel<T>), n_layers_(n_layers) {
+    const int64_t size = (n_layers + 3) * kMlpBlock * stride_;
+    memory_ = allocate<T>(size);
+    if (memory_) std::fill_n(memory_.get(), size, T(0));
   }
   explicit operator bool() const { return memory_ != nullptr; }
   Matrix<T> entering(int64_t layer) const { return block(layer); }
@@ -123,10 +57,9 @@ class MlpScratch {
   Matrix<T> gradient(int64_t turn) const { return block(n_layers_ + 1 + turn % 2); }
 
  private:
-  Matrix<T> block(int64_t index) const { return {memory_.get() + index * kMlpBlock * width_, width_}; }
-  int64_t width_;
+  Matrix<T> block(int64_t index) const { return {memory_.get() + index * kMlpBlock * stride_, stride_}; }
+  int64_t stride_, n_layers_;  // an odd number of panels: a column's cache lines then spread over all cache sets
   Buffer<T> memory_;
-  int64_t n_layers_;
 };
 
 // Activations that enter each layer of a block; those of the first are the inputs themselves where they can be.
@@ -167,9 +100,14 @@ void layer_gradient(const MlpLayer<T>& layer, int64_t rows, Matrix<const T> g, M
       layer.n_out, layer.n_in, rows, g, in,
       [=](int64_t row, int64_t column) { return load<T>(target.at(row, column)); },
       [=](int64_t row, int64_t column, Vector<T> sum) { store(target.at(row, column), sum); });
-  for (int64_t r = 0; r < rows; ++r) {
-    const T* row = g.at(r, 0);
-    for (int64_t o = 0; o < layer.n_out; ++o) grad_bias[o] += row[o];
+  const int64_t n_out = layer.n_out;
+  int64_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    const T *a = g.at(r, 0), *b = g.at(r + 1, 0), *c = g.at(r + 2, 0), *d = g.at(r + 3, 0);
+    for (int64_t o = 0; o < n_out; ++o) grad_bias[o] += (a[o] + b[o]) + (c[o] + d[o]);
+  }
+  for (; r < rows; ++r) {
+    for (int64_t o = 0; o < n_out; ++o) grad_bias[o] += *g.at(r, o);
   }
 }
 

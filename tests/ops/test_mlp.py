@@ -82,7 +82,11 @@ def test_strided_inputs_and_gradients(device):
 def test_unaligned_memory(device):
     inputs, weights, biases = make_args([32, 64, 16], 30, device, torch.float32)
     shifted = torch.cat([inputs.new_zeros(1), inputs.flatten()])[1:].view_as(inputs)
-    assert torch.equal(mlp(shifted, weights, biases), mlp(inputs, weights, biases))
+    weights[0].requires_grad_()
+    results = [mlp(x, weights, biases) for x in (shifted, inputs)]
+    torch.testing.assert_close(*results, rtol=0, atol=0)
+    grads = [torch.autograd.grad(result, weights[0], torch.ones_like(result)) for result in results]
+    torch.testing.assert_close(*grads, rtol=0, atol=0)
 
 
 def test_nan_is_not_hidden(device):
