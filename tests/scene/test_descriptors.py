@@ -26,7 +26,8 @@ def test_the_same_call_gives_the_same_values_and_other_crops_other_noise(backbon
     first, again = backbone(1, IMAGE, WHOLE), SyntheticBackbone(scene)(1, IMAGE, WHOLE)
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[1], again[1])
-    assert not np.allclose(first[0], backbone(1, IMAGE, (0, 0, 45, 79))[0], atol=1e-3)
+    # Both corners show the wall alone, so the noise is all that can differ.
+    assert np.abs(first[0][0, 0] - backbone(1, IMAGE, (0, 0, 45, 79))[0][0, 0]).mean() > 0.02
     assert not np.allclose(first[0], SyntheticBackbone(scene, seed=1)(1, IMAGE, WHOLE)[0], atol=1e-3)
 
 
@@ -100,4 +101,4 @@ def test_disparity_is_affine_up_to_smooth_noise(scene):
         same_part = view.parts[:, 1:] == view.parts[:, :-1]
         assert np.abs(np.diff(error, axis=1))[same_part].mean() < 0.2 * error.std()
         assert (disparity > 0).all()
-    assert np.ptp(factors) > 0.05
+    assert np.ptp(factors) > 0.2
