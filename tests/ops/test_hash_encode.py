@@ -56,7 +56,7 @@ def test_gradcheck(layout, device):
     )
 
 
-@pytest.mark.parametrize("n_samples", [0, 1, 7, 8, 9, 2049, 5000])
+@pytest.mark.parametrize("n_samples", [0, 1, 7, 8, 9, 300, 40000])
 def test_every_sample_of_a_block_is_encoded(n_samples, device):
     """The float32 host loops go by eight samples and by blocks: sizes around both."""
     layout = LAYOUTS["own_time"]
