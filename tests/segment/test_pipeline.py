@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from saff_fast.errors import UserError
-from saff_fast.files import read_labels
+from saff_fast.files import read_labels, write_image
 from saff_fast.segment.config import SegmentConfig
 from saff_fast.segment.kmeans import KMeansConfig
 from saff_fast.segment.pipeline import segment_run
@@ -87,6 +87,9 @@ def test_backends_agree(run, views):
 
 
 def test_bad_runs_are_named(run, views):
+    write_image(run / "render" / "0_blend.png", np.zeros((5, 7), np.uint8))
+    with pytest.raises(UserError, match=r"0_blend\.png must be 40x24 as views\.json says, got 7x5"):
+        segment_run(run, CONFIG)
     (run / "render" / "3_dino.pt").write_bytes(b"cut")
     with pytest.raises(UserError, match=r"3_dino\.pt must hold a tensor"):
         segment_run(run, CONFIG)

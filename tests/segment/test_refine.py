@@ -40,3 +40,9 @@ def test_pieces_of_the_limit_stay():
     mask[0, :3] = True
     assert not small_components(mask, 3, connectivity=8).any()
     np.testing.assert_array_equal(small_components(mask, 3.5, connectivity=8), mask)
+
+
+def test_what_lies_outside_the_mask_is_no_piece():
+    mask = np.ones((4, 4), bool)
+    mask[0, 0] = False
+    assert not small_components(mask, 3, connectivity=8).any()
