@@ -30,7 +30,7 @@ class StaticFieldConfig:
     """Channels composited before the linear semantic layer."""
     initial_density: float = 8.0
     """Density at the start of training, per cube length."""
-    initial_blend: float = 0.2
+    initial_blend: float = 0.05
     """Dynamic share at the start of training, in (0, 1)."""
 
     def __post_init__(self) -> None:

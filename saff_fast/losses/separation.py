@@ -17,6 +17,24 @@ def motion_evidence(blend: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_r
 
     Apart, because they weigh differently: a pixel without evidence is unknown rather than static.
     """
-    missing = (motion * (1 - blend).clamp_min(0)).mean()
-    present = ((1 - motion) * blend).mean()
-    return missing, present
+    return (motion * (1 - blend).clamp_min(0)).mean(), ((1 - motion) * blend).mean()
+
+
+def motion_unfounded(
+    blends: Float[Tensor, " n_samples"],
+    weights: Float[Tensor, " n_samples"],
+    motion: Float[Tensor, " n_samples"],
+    n_rays: int,
+) -> Tensor:
+    """Blend of what is seen where no motion was.
+
+    Acts on the blend alone, and also where the dynamic field is not asked: most frames see the background beside a
+    mover without the mover, and they tell that it is static.
+
+    Args:
+        blends: Blend of each sample.
+        weights: Weight of each sample in its ray, both fields together; carries no gradient.
+        motion: Evidence of motion of the sample's ray.
+        n_rays: Number of rays.
+    """
+    return (blends * weights * (1 - motion)).sum() / n_rays

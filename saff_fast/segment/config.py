@@ -30,15 +30,15 @@ class SegmentConfig:
     evidence: Evidence = "dynamic_saliency"
     """What a view votes by: rendered saliency (published), rendered dynamic share, or their product, which leaves out
     what is salient but never moves."""
-    vote_threshold: float = 0.07
+    vote_threshold: float = 0.15
     """Mean evidence over a label's pixels above which a view votes for it."""
     quorum: float = 0.7
     """Share of the views in which a label occurs that must vote for it."""
     min_label_share: float = 0.0005
     """A label occurs in a view when it has at least this share of the pixels."""
-    keep_above: float = 0.3
+    keep_above: float = 0.5
     """An object's pixels with a smaller dynamic share become background; 0 keeps all (published)."""
-    adopt_above: float = 0.6
+    adopt_above: float = 1.0
     """Background pixels with a larger dynamic share get the nearest object; 1 adopts none (published)."""
     min_component: float = 0.001
     """Connected pieces of the foreground, and holes in it, below this share of the pixels are removed;

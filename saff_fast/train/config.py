@@ -37,10 +37,12 @@ class LossConfig:
     """Small acceleration (`w_sm`)."""
     blend_entropy: float = 0.001
     """Static or dynamic, not half of each (`w_entropy`)."""
-    motion_missing: float = 0.05
+    motion_missing: float = 0.1
     """Dynamic share missing where motion was seen."""
-    motion_present: float = 0.005
-    """Dynamic share present where none was seen; weak, since such a pixel is unknown rather than static."""
+    motion_present: float = 0.03
+    """Dynamic share present where none was seen; weaker, since such a pixel is unknown rather than static."""
+    motion_unfounded: float = 0.03
+    """Blend of what is seen where no motion was."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,14 +90,19 @@ def _weighted_reconstruction(
 def _joint_terms(batch: RenderedBatch, targets: Targets, config: LossConfig, depth_weight: float) -> dict[str, Tensor]:
     outputs = batch.outputs
     errors = reconstruction(outputs, targets.rgb, targets.semantic, targets.saliency)
-    missing, present = separation.motion_evidence(outputs.blend, targets.motion)
     depth = geometry.depth(outputs.depth, outputs.opacity, targets.depth, targets.depth_confidence)
     where = batch.samples.dynamic_indices
     seen = batch.dynamic_weights.detach()
+    weights = batch.static_weights.detach().index_add(0, where, seen)
+    missing, present = separation.motion_evidence(outputs.blend, targets.motion)
+    unfounded = separation.motion_unfounded(
+        batch.static.blends, weights, targets.motion[batch.samples.ray_indices], len(targets)
+    )
     return _weighted_reconstruction(errors, "", 1.0, config) | {
         "depth": depth_weight * depth,
         "motion_missing": config.motion_missing * missing,
         "motion_present": config.motion_present * present,
+        "motion_unfounded": config.motion_unfounded * unfounded,
         "blend_entropy": config.blend_entropy * separation.blend_entropy(batch.static.blends[where], seen),
     }
 

@@ -24,6 +24,7 @@ from saff_fast.train.checkpoint import (
 )
 from saff_fast.train.config import ExperimentConfig, TrainConfig
 from saff_fast.train.depth_prior import aligned_inverse_depths, depth_parameters, nearest_plane
+from saff_fast.train.interrupt import between_steps
 from saff_fast.train.memory import keep_freed_memory
 from saff_fast.train.model import SceneModel, build_model, restore_model
 from saff_fast.train.run_folder import open_run
@@ -107,20 +108,22 @@ class Trainer:
         config = self.config.train
         _truncate_log(self._log, self.step)
         began, done_before = time.monotonic(), self.step
-        try:
-            while self.step < config.steps:
-                terms, statistics = self._train_step()
-                self.step += 1
-                if self.step % config.log_every == 0 or self.step == config.steps:
-                    rate = (self.step - done_before) * config.rays / (time.monotonic() - began)
-                    self._write_log(terms, statistics, rate)
-                    progress = self.step, config.steps, rate, statistics["psnr"], statistics["samples_per_ray"]
-                    report(Progress(*progress))
-                if self.step % config.checkpoint_every == 0 or self.step == config.steps:
-                    self._save(time.monotonic() - began)
-        except KeyboardInterrupt:
-            self._save(time.monotonic() - began)
-            raise
+        with between_steps() as stop_if_interrupted:
+            try:
+                while self.step < config.steps:
+                    terms, statistics = self._train_step()
+                    self.step += 1
+                    if self.step % config.log_every == 0 or self.step == config.steps:
+                        rate = (self.step - done_before) * config.rays / (time.monotonic() - began)
+                        self._write_log(terms, statistics, rate)
+                        progress = self.step, config.steps, rate, statistics["psnr"], statistics["samples_per_ray"]
+                        report(Progress(*progress))
+                    if self.step % config.checkpoint_every == 0 or self.step == config.steps:
+                        self._save(time.monotonic() - began)
+                    stop_if_interrupted()
+            except KeyboardInterrupt:
+                self._save(time.monotonic() - began)
+                raise
 
     def _train_step(self) -> tuple[dict[str, float], dict[str, float]]:
         config, step = self.config, self.step

@@ -3,6 +3,7 @@
 import math
 
 import torch
+
 from saff_fast.losses import geometry, motion, separation
 from saff_fast.losses.reconstruction import masked_mean, reconstruction
 from saff_fast.types import RenderOutputs
@@ -74,3 +75,8 @@ def test_motion_evidence_by_hand():
     missing, present = separation.motion_evidence(torch.tensor([0.25, 0.5]), torch.tensor([1.0, 0.0]))
     assert math.isclose(missing, 0.375)
     assert math.isclose(present, 0.25)
+
+
+def test_motion_unfounded_by_hand():
+    blends, weights = torch.tensor([0.5, 1.0, 1.0]), torch.tensor([1.0, 0.5, 1.0])
+    assert math.isclose(separation.motion_unfounded(blends, weights, torch.tensor([0.0, 0.0, 1.0]), 2), 0.5)

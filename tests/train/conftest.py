@@ -1,0 +1,49 @@
+import pytest
+import torch
+
+from saff_fast.fields.dynamic_field import DynamicFieldConfig
+from saff_fast.fields.scene_field import FieldConfig
+from saff_fast.fields.static_field import StaticFieldConfig
+from saff_fast.preparation import prepare_synthetic
+from saff_fast.render.occupancy import OccupancyConfig
+from saff_fast.train.config import ExperimentConfig, TrainConfig
+
+
+@pytest.fixture(scope="session")
+def scene_folder(tmp_path_factory):
+    """The synthetic scene at a size on which a step takes milliseconds."""
+    folder = tmp_path_factory.mktemp("scenes") / "tiny"
+    prepare_synthetic(folder, 36, 64, 6)
+    return folder
+
+
+def _tiny_config(steps=12, **train):
+    grid = {"n_levels": 4, "log2_table_size": 10, "width": 16, "n_hidden": 8}
+    bookkeeping = {"checkpoint_every": 5, "log_every": 1, "first_sweep": 4, "sweep_every": 4, "sweep_rays": 100}
+    return ExperimentConfig(
+        train=TrainConfig(height=36, steps=steps, rays=256, moving_rays=64, **(bookkeeping | train)),
+        field=FieldConfig(
+            static=StaticFieldConfig(finest_resolution=32, **grid),
+            dynamic=DynamicFieldConfig(finest_resolution=32, **grid),
+        ),
+        occupancy=OccupancyConfig(resolution=16, n_steps=32),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    """Makes configurations that differ in `TrainConfig` fields only."""
+    return _tiny_config
+
+
+@pytest.fixture
+def config():
+    return _tiny_config()
+
+
+@pytest.fixture(autouse=True)
+def _threads():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)

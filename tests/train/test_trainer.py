@@ -1,0 +1,126 @@
+"""Training: it learns, it is deterministic, and neither SIGINT nor SIGKILL changes where it ends."""
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from saff_fast.config import dump_config
+from saff_fast.errors import UserError
+from saff_fast.train.checkpoint import load_checkpoint
+from saff_fast.train.trainer import train
+
+
+def final_state(run):
+    return load_checkpoint(run / "checkpoints").tensors
+
+
+def assert_same_state(actual, expected):
+    assert actual.keys() == expected.keys()
+    different = [name for name in expected if not torch.equal(actual[name], expected[name])]
+    assert not different
+
+
+def metrics(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="session")
+def finished(scene_folder, tmp_path_factory, tiny_config):
+    """An uninterrupted run of the tiny configuration."""
+    run = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    train(scene_folder, run, tiny_config())
+    return run
+
+
+def test_fifty_steps_lower_the_losses(scene_folder, tmp_path, tiny_config):
+    train(scene_folder, tmp_path / "run", tiny_config(steps=50))
+    log = metrics(tmp_path / "run")
+    for term in ("rgb", "semantic", "saliency", "depth", "dynamic_rgb", "next_rgb", "previous_rgb"):
+        first, last = (sum(entry["loss"][term] for entry in part) for part in (log[:5], log[-5:]))
+        assert last < first, term
+
+
+def test_the_same_seed_gives_the_same_bits(scene_folder, finished, tmp_path, config):
+    train(scene_folder, tmp_path / "again", config)
+    assert_same_state(final_state(tmp_path / "again"), final_state(finished))
+
+
+def test_another_seed_gives_other_bits(scene_folder, finished, tmp_path, tiny_config):
+    train(scene_folder, tmp_path / "other", tiny_config(seed=1))
+    name = "field.static.grid.table"
+    assert not torch.equal(final_state(tmp_path / "other")[name], final_state(finished)[name])
+
+
+def test_interrupted_and_resumed_ends_in_the_same_bits(scene_folder, finished, tmp_path, config):
+    def interrupt(progress):
+        if progress.step == 7:  # between two checkpoints and after a sweep
+            raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(scene_folder, run, config, interrupt)
+    assert load_checkpoint(run / "checkpoints").step == 7
+    train(scene_folder, run, config)
+    assert_same_state(final_state(run), final_state(finished))
+    assert [entry["step"] for entry in metrics(run)] == list(range(1, 13))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", range(3))
+def test_killed_at_random_moments_ends_in_the_same_bits(scene_folder, finished, tmp_path, attempt, tiny_config):
+    (tmp_path / "tiny.toml").write_text(dump_config(tiny_config()))
+    run = tmp_path / "run"
+    command = [Path(sys.executable).parent / "saff-fast", "train", scene_folder, "--out", run, "--preset", "demo"]
+    command += ["--config", tmp_path / "tiny.toml"]
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    generator = random.Random(attempt)
+    for signal_number in (signal.SIGKILL, signal.SIGINT, signal.SIGKILL):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not (run / "metrics.jsonl").exists() and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.02)
+        time.sleep(generator.uniform(0.0, 0.6))
+        process.send_signal(signal_number)
+        process.wait(timeout=60)
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    assert_same_state(final_state(run), final_state(finished))
+
+
+def test_held_out_frames_are_never_drawn(scene_folder, tmp_path, tiny_config):
+    from saff_fast.scene.reader import read_scene
+    from saff_fast.train.trainer import Trainer
+
+    trainer = Trainer(read_scene(scene_folder, 36), tmp_path, tiny_config(hold_out=(2, 3)))
+    drawn = torch.cat([trainer._sampler.sample(step, 500, 200)[0].frames for step in range(4)])
+    assert set(drawn.tolist()) == {0, 1, 4, 5}
+
+
+@pytest.mark.parametrize(("held_out", "message"), [((6,), "frames 0 to 5, got 6"), ((0, 1, 2), "fewer than 4")])
+def test_bad_hold_out(scene_folder, tmp_path, held_out, message, tiny_config):
+    with pytest.raises(UserError, match=message):
+        train(scene_folder, tmp_path / "run", tiny_config(hold_out=held_out))
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_configuration_is_refused(scene_folder, finished, config):
+    before = final_state(finished)
+    changed = dataclasses.replace(config, train=dataclasses.replace(config.train, learning_rate=0.02))
+    with pytest.raises(UserError, match=r"another configuration \(train.learning_rate: 0.01 there, 0.02 asked\)"):
+        train(scene_folder, finished, changed)
+    assert_same_state(final_state(finished), before)
+
+
+def test_a_folder_with_other_files_is_refused(scene_folder, tmp_path, config):
+    (tmp_path / "letter.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds other files"):
+        train(scene_folder, tmp_path, config)
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
