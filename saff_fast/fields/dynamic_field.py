@@ -37,6 +37,7 @@ class DynamicFieldConfig:
     """Scene flow, in cube lengths a frame, of a network output of 1."""
 
     def __post_init__(self) -> None:
+        """Check the ranges."""
         if not 1 <= self.log2_table_size <= 24:
             raise ValueError(f"log2_table_size must be in [1, 24], got {self.log2_table_size}")
         if not 1 <= self.n_levels <= 32:

@@ -20,6 +20,7 @@ class Cameras:
     width: int
 
     def __len__(self) -> int:
+        """Number of cameras."""
         return self.c2w.shape[0]
 
     def __getitem__(self, index: slice | list[int] | Tensor) -> Self:

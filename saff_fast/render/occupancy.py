@@ -38,6 +38,7 @@ class OccupancyConfig:
     """The same where the prior has no confidence."""
 
     def __post_init__(self) -> None:
+        """Check the ranges."""
         if not 8 <= self.resolution <= 256:
             raise ValueError(f"resolution must be in [8, 256], got {self.resolution}")
         if not 8 <= self.n_steps <= 1024:
@@ -48,10 +49,10 @@ class OccupancyGrid(nn.Module):
     """Static bits, and dynamic bits sliced by frame.
 
     A ray of frame k marches through static or dynamic[k] cells; a union over all times would spend most samples on
-    where things have been. The grid starts as a shell around the depth prior (`seed`), its *candidates*. From time to time
-    a sweep renders every trained frame and each cell remembers the largest weight that it had in any ray (`observe`);
-    cells that are empty, or hidden behind something opaque, fade and are dropped. Memory fades slowly and neighbours of
-    seen cells stay, so no cell is lost because rays happened to miss it, and surfaces can still move.
+    where things have been. The grid starts as a shell around the depth prior (`seed`), its *candidates*. From time to
+    time a sweep renders every trained frame and each cell remembers the largest weight that it had in any ray
+    (`observe`); cells that are empty, or hidden behind something opaque, fade and are dropped. Memory fades slowly and
+    neighbours of seen cells stay, so no cell is lost because rays happened to miss it, and surfaces can still move.
     """
 
     static_candidates: Tensor

@@ -77,6 +77,7 @@ class TrainConfig:
     """Frames that are not trained on."""
 
     def __post_init__(self) -> None:
+        """Check the ranges."""
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}")
         if not 0 <= self.moving_rays < self.rays:

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
+
 from saff_fast.render.compositing import composite_dynamic, composite_joint, sample_lengths
 from saff_fast.types import DynamicOutputs, PackedSamples, StaticOutputs
-from torch import nn
 
 COUNTS = [4, 0, 7, 1]
 HIDDEN, SEMANTIC = 5, 8

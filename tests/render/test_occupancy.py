@@ -1,7 +1,8 @@
 """Occupancy: seeded shells, complete sweeps, slices by frame."""
 
 import torch
-from saff_fast.render.occupancy import OccupancyConfig, OccupancyGrid, shell
+
+from saff_fast.render.occupancy import OccupancyConfig, OccupancyGrid, SeenSamples, shell
 from saff_fast.types import Rays
 
 CONFIG = OccupancyConfig(resolution=8, n_steps=16)
@@ -14,12 +15,22 @@ def straight_rays(n, frame):
     return Rays(origins, directions, directions, torch.full((n,), float(frame)))
 
 
-def sweep(grid, static, dynamic, seed=0):
-    grid.sweep(static, dynamic, torch.Generator().manual_seed(seed))
+def all_trained(n_frames):
+    return torch.ones(n_frames, dtype=torch.bool)
 
 
-def nothing(points, frames=None):
-    return torch.zeros(len(points))
+def look(grid, frame, depth, weight=1.0):
+    """One sweep in which rays of `frame` see something at `depth`, in both fields."""
+    grid.forget()
+    positions = straight_rays(2000, frame).origins
+    positions[:, 2] = depth
+    seen = SeenSamples(positions, torch.full((2000,), weight))
+    grid.observe(frame, seen, seen)
+    grid.refresh()
+
+
+def depths(grid, frame):
+    return grid.march(straight_rays(20, frame), None).t_starts
 
 
 def test_shell_is_around_the_depth_and_nowhere_else():
@@ -33,40 +44,51 @@ def test_a_ray_sees_only_the_slice_of_its_frame():
     grid = OccupancyGrid(CONFIG, 2)
     slices = torch.zeros(2, 8, 8, 8, dtype=torch.bool)
     slices[1, :, :, 4] = True
-    grid.seed(torch.zeros(8, 8, 8, dtype=torch.bool), slices)
+    grid.seed(torch.zeros(8, 8, 8, dtype=torch.bool), slices, all_trained(2))
     assert len(grid.march(straight_rays(10, 0), None).t_starts) == 0
     samples = grid.march(straight_rays(10, 1), None)
     assert samples.packed_info[:, 1].tolist() == [2] * 10  # one cell is two steps
     assert len(samples.dynamic_indices) == 20
 
 
-def test_what_stays_empty_is_dropped_and_what_is_opaque_stays():
-    grid = OccupancyGrid(CONFIG, 2)
-    for seed in range(16):
-        sweep(grid, lambda points: (points[:, 2] > 0.75).float(), nothing, seed)
-    samples = grid.march(straight_rays(10, 0), None)
-    assert samples.t_starts.min() >= 0.75 - 1 / 8  # a neighbour cell stays
-    assert len(samples.dynamic_indices) == 0
-
-
-def test_one_empty_look_does_not_drop_a_cell():
+def test_cells_that_nobody_sees_are_dropped_after_a_few_sweeps():
     grid = OccupancyGrid(CONFIG, 1)
-    sweep(grid, nothing, nothing)
-    assert grid.march(straight_rays(10, 0), None).packed_info[:, 1].tolist() == [16] * 10
+    look(grid, 0, depth=0.9)
+    assert depths(grid, 0).min() == 0  # one look is not enough
+    for _ in range(3):
+        look(grid, 0, depth=0.9)
+    assert depths(grid, 0).min() == 0.75  # the seen cell and its neighbour stay
 
 
-def test_a_sweep_looks_at_every_candidate():
+def test_what_is_too_faint_is_not_seen():
+    grid = OccupancyGrid(CONFIG, 1)
+    for _ in range(4):
+        look(grid, 0, depth=0.9, weight=0.005)
+    assert len(depths(grid, 0)) == 0
+
+
+def test_dynamic_cells_are_remembered_by_frame():
+    grid = OccupancyGrid(CONFIG, 2)
+    for _ in range(4):
+        look(grid, 1, depth=0.5)
+    assert len(grid.march(straight_rays(10, 0), None).dynamic_indices) == 0
+    assert len(grid.march(straight_rays(10, 1), None).dynamic_indices) > 0
+
+
+def test_a_frame_without_training_has_the_slices_of_its_neighbours():
     grid = OccupancyGrid(CONFIG, 3)
-    seen = []
-    sweep(grid, lambda points: seen.append(points) or nothing(points), nothing)
-    cells = (torch.cat(seen) * 8).floor().long()
-    assert len(torch.unique(cells, dim=0)) == 8**3
+    everything = torch.ones(3, 8, 8, 8, dtype=torch.bool)
+    grid.seed(everything[0], everything, torch.tensor([True, False, True]))
+    for _ in range(4):
+        look(grid, 0, depth=0.2)
+    assert len(grid.march(straight_rays(10, 1), None).dynamic_indices) > 0
+    assert len(grid.march(straight_rays(10, 2), None).dynamic_indices) == 0
 
 
 def test_cells_outside_the_candidates_stay_empty():
     grid = OccupancyGrid(CONFIG, 1)
     half = torch.zeros(8, 8, 8, dtype=torch.bool)
     half[:, :, :4] = True
-    grid.seed(half, torch.zeros(1, 8, 8, 8, dtype=torch.bool))
-    sweep(grid, lambda points: torch.ones(len(points)), nothing)
+    grid.seed(half, torch.zeros(1, 8, 8, 8, dtype=torch.bool), all_trained(1))
+    look(grid, 0, depth=0.9)
     assert grid.march(straight_rays(10, 0), None).t_ends.max() <= 0.5
