@@ -35,7 +35,7 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	find cuda_ext -type f | xargs $(BIN)/clang-format --dry-run --Werror
-	$(BIN)/mypy saff_fast
+	$(BIN)/mypy
 
 # Compiles the CUDA sources for every listed architecture and PTX; needs nvcc, not a GPU.
 cuda: env
