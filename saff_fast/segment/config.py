@@ -16,8 +16,9 @@ class SegmentConfig:
     """How each k-means runs."""
     sample_interval: int = 5
     """One pixel in this many, drawn at random, is clustered (published: every 5th)."""
-    motion_weight: float = 0.0
-    """Weight of the dynamic share as one more feature beside the unit semantic vector; 0 leaves it out (published)."""
+    n_refits: int = 3
+    """Rounds in which pixels go to the nearest mean of un-normalised features and the means are taken again. Unit
+    vectors let strong features spill over weak ones at edges; 0 assigns unit vectors (published)."""
     elbow_ratio: float = 0.975
     """The search for k stops when an objective exceeds this share of the previous one."""
     k_max: int = 24
@@ -32,14 +33,15 @@ class SegmentConfig:
     what is salient but never moves."""
     vote_threshold: float = 0.15
     """Mean evidence over a label's pixels above which a view votes for it."""
+    relative_threshold: float = 0.35
+    """That evidence must also exceed this share of the strongest label's mean; 0 leaves it out (published)."""
     quorum: float = 0.7
     """Share of the views in which a label occurs that must vote for it."""
     min_label_share: float = 0.0005
     """A label occurs in a view when it has at least this share of the pixels."""
-    keep_above: float = 0.5
-    """An object's pixels with a smaller dynamic share become background; 0 keeps all (published)."""
-    adopt_above: float = 1.0
-    """Background pixels with a larger dynamic share get the nearest object; 1 adopts none (published)."""
+    rim_dynamic: float = 0.7
+    """Object pixels with a smaller dynamic share leave where they connect to the background; 0 keeps all
+    (published)."""
     min_component: float = 0.001
     """Connected pieces of the foreground, and holes in it, below this share of the pixels are removed;
     0 keeps all (published)."""
@@ -49,7 +51,7 @@ class SegmentConfig:
         for name in ("elbow_ratio", "quorum"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")
-        for name in ("vote_threshold", "min_label_share", "keep_above", "adopt_above", "min_component"):
+        for name in ("vote_threshold", "relative_threshold", "min_label_share", "rim_dynamic", "min_component"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         for name in ("sample_interval", "k_max"):
@@ -57,5 +59,5 @@ class SegmentConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not -1 <= self.merge_cosine <= 1:
             raise ValueError(f"merge_cosine must be in [-1, 1], got {self.merge_cosine}")
-        if self.motion_weight < 0:
-            raise ValueError(f"motion_weight must not be negative, got {self.motion_weight}")
+        if self.n_refits < 0:
+            raise ValueError(f"n_refits must not be negative, got {self.n_refits}")

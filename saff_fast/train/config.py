@@ -41,7 +41,7 @@ class LossConfig:
     """Dynamic share missing where motion was seen."""
     motion_present: float = 0.03
     """Dynamic share present where none was seen; weaker, since such a pixel is unknown rather than static."""
-    motion_unfounded: float = 0.03
+    motion_unfounded: float = 0.06
     """Blend of what is seen where no motion was."""
 
 
