@@ -1,9 +1,11 @@
-"""Pixel-level clean-up of object masks: dynamic share, small pieces, small holes."""
+"""Pixel-level clean-up of object masks: dynamic share at the rim, small pieces, small holes."""
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 def refine(
@@ -11,25 +13,26 @@ def refine(
     nearest: Int[ndarray, "height width"],
     dynamic: Float[ndarray, "height width"],
     *,
-    keep_above: float,
-    adopt_above: float,
+    rim_dynamic: float,
     min_component: float,
 ) -> Int[ndarray, "height width"]:
-    """The object map with edges from the dynamic share and without specks.
+    """The object map without its static rim, specks and small holes.
+
+    Semantics are coarser than pixels and spill over the edges of objects; the dynamic share does so less. It can be
+    hollow inside an object of one colour, so only static pixels that connect to the background leave.
 
     Args:
         objects: Object of each pixel by its cluster, 0 = background.
-        nearest: Object whose centroid is nearest, for every pixel; never 0.
+        nearest: Object whose prototype is nearest, for every pixel; never 0.
         dynamic: Rendered dynamic share in [0, 1].
-        keep_above: Object pixels below this dynamic share become background.
-        adopt_above: Background pixels above this dynamic share get `nearest`.
+        rim_dynamic: Object pixels with a smaller dynamic share are static.
         min_component: Foreground pieces and enclosed holes below this share of the pixels are removed and filled.
     """
-    foreground = (objects > 0) & (dynamic >= keep_above) | (dynamic > adopt_above)
+    foreground = objects > 0
+    foreground &= ~_connected_to(foreground & (dynamic < rim_dynamic), ~foreground)
     smallest = min_component * objects.size
     foreground &= ~small_components(foreground, smallest, connectivity=8)
-    holes = small_components(~foreground, smallest, connectivity=4)
-    foreground |= holes
+    foreground |= small_components(~foreground, smallest, connectivity=4)
     return np.where(foreground, np.where(objects > 0, objects, nearest), 0)
 
 
@@ -41,3 +44,13 @@ def small_components(
     small = stats[:, cv2.CC_STAT_AREA] < smallest
     small[0] = False
     return small[pieces]
+
+
+def _connected_to(
+    mask: Bool[ndarray, "height width"], other: Bool[ndarray, "height width"]
+) -> Bool[ndarray, "height width"]:
+    """Pixels of `mask` in pieces that share an edge with `other`."""
+    n_pieces, pieces = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    beside = cv2.dilate(other.astype(np.uint8), _CROSS) > 0
+    touches = np.bincount(pieces[beside & mask], minlength=n_pieces) > 0
+    return mask & touches[pieces]

@@ -42,7 +42,7 @@ def test_movers_are_objects_with_one_label_in_all_views(run, views):
 
 
 def test_published_evidence_also_elects_the_static_object(run, views):
-    segment_run(run, replace(CONFIG, evidence="saliency", keep_above=0.0))
+    segment_run(run, replace(CONFIG, evidence="saliency", rim_dynamic=0.0))
     found = read_maps(run, "final", views)
     assert np.mean([found[v["id"]][instances(v["time"]) == STATIC_OBJECT].mean() > 0 for v in views]) == 1
 
@@ -108,7 +108,7 @@ def test_bad_runs_are_named(run, views):
         ("vote_threshold", 1.5, r"vote_threshold must be in \[0, 1\], got 1.5"),
         ("k_max", 0, "k_max must be at least 1, got 0"),
         ("merge_cosine", 2.0, r"merge_cosine must be in \[-1, 1\], got 2.0"),
-        ("motion_weight", -1.0, "motion_weight must not be negative, got -1.0"),
+        ("n_refits", -1, "n_refits must not be negative, got -1"),
     ],
 )
 def test_config_checks_its_ranges(name, value, message):

@@ -2,7 +2,7 @@ import numpy as np
 
 from saff_fast.segment.refine import refine, small_components
 
-OFF = {"keep_above": 0.0, "adopt_above": 1.0, "min_component": 0.0}
+OFF = {"rim_dynamic": 0.0, "min_component": 0.0}
 
 
 def maps():
@@ -18,20 +18,24 @@ def test_changes_nothing_when_all_is_off():
     np.testing.assert_array_equal(refine(objects, nearest, dynamic, **OFF), objects)
 
 
-def test_static_pixels_leave_and_dynamic_ones_join():
+def test_static_rim_leaves_and_a_static_heart_stays():
     objects, nearest, dynamic = maps()
-    dynamic[2, 2], dynamic[9, 0], nearest[9, 0] = 0.1, 0.95, 2
-    result = refine(objects, nearest, dynamic, **(OFF | {"keep_above": 0.2, "adopt_above": 0.9}))
+    objects[2:8, 2:8] = 1
+    dynamic[:, 7] = 0.1
+    dynamic[4:6, 3:5] = 0.1
+    result = refine(objects, nearest, dynamic, **(OFF | {"rim_dynamic": 0.2}))
     expected = objects.copy()
-    expected[2, 2], expected[9, 0] = 0, 2
+    expected[:, 7] = 0
     np.testing.assert_array_equal(result, expected)
 
 
 def test_specks_go_and_holes_fill():
     objects, nearest, dynamic = maps()
+    nearest[4:6, 4:6] = 3
     result = refine(objects, nearest, dynamic, **(OFF | {"min_component": 0.05}))
     expected = np.zeros((10, 10), np.int64)
     expected[2:8, 2:8] = 1
+    expected[4:6, 4:6] = 3
     np.testing.assert_array_equal(result, expected)
 
 

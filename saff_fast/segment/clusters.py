@@ -1,0 +1,68 @@
+"""Clusters of rendered semantics, shared by all views."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from saff_fast.segment.config import SegmentConfig
+from saff_fast.segment.elbow import elbow
+from saff_fast.segment.kmeans import assign
+from saff_fast.segment.renders import Renders, View
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """What turns a pixel's semantics into a cluster."""
+
+    centroids: Float[Tensor, "k d"]
+    """Means of unit vectors, as k-means left them."""
+    prototypes: Float[Tensor, "k d"]
+    """What pixels are compared with: the centroids, or means of un-normalised features."""
+    unit: bool
+    """Whether pixels are normalised before the comparison."""
+    objectives: tuple[float, ...]
+    """J_1, J_2, ... of the elbow search."""
+
+    def nearest(
+        self, renders: Renders, view: View, among: Int[Tensor, " n_chosen"] | None = None
+    ) -> Int[Tensor, "height width"]:
+        """Cluster of each pixel of a view; with `among`, the nearest of those clusters."""
+        features = renders.semantics(view).float().flatten(0, 1)
+        prototypes = self.prototypes if among is None else self.prototypes[among]
+        labels, _ = assign(F.normalize(features, dim=1) if self.unit else features, prototypes)
+        return (labels if among is None else among[labels]).reshape(renders.height, renders.width)
+
+
+def fit_clusters(renders: Renders, views: list[View], config: SegmentConfig) -> Clusters:
+    """Cluster the unit semantic vectors of a sample of the views' pixels, then refit means of un-normalised features.
+
+    PCA features of objects are long and those of the background, near the mean, short. At an edge, where rendering
+    mixes both, the unit vector follows the object until it is well outside; the nearest un-normalised mean changes
+    where the mixture is half and half.
+    """
+    points = _sample(renders, views, config)
+    units = F.normalize(points, dim=1)
+    fit = elbow(units, config.kmeans, ratio=config.elbow_ratio, k_max=config.k_max)
+    prototypes = centroids = fit.clustering.centroids
+    labels, _ = assign(units, centroids)
+    for _ in range(config.n_refits):
+        counts = torch.bincount(labels, minlength=len(prototypes))[:, None]
+        sums = torch.zeros(prototypes.shape, dtype=torch.float64).index_add_(0, labels, points.double())
+        prototypes = torch.where(counts > 0, (sums / counts.clamp_min(1)).float(), prototypes)
+        labels, _ = assign(points, prototypes)
+    return Clusters(centroids, prototypes, config.n_refits == 0, fit.objectives)
+
+
+def _sample(renders: Renders, views: list[View], config: SegmentConfig) -> Float[Tensor, "n d"]:
+    generator = torch.Generator().manual_seed(config.kmeans.seed)
+    n_pixels = renders.height * renders.width
+    n_drawn = -(-n_pixels // config.sample_interval)
+    parts = []
+    for view in views:
+        # A regular stride would see few columns when the width is a multiple of it.
+        drawn = torch.randperm(n_pixels, generator=generator)[:n_drawn]
+        parts.append(renders.semantics(view).flatten(0, 1)[drawn].float())
+    return torch.cat(parts)

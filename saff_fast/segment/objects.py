@@ -1,0 +1,65 @@
+"""From clusters to objects: vote, merge, numbering."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from saff_fast.segment.clusters import Clusters
+from saff_fast.segment.config import Evidence, SegmentConfig
+from saff_fast.segment.merge import merge_map
+from saff_fast.segment.renders import Renders, View
+from saff_fast.segment.vote import Votes, vote
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What turns a cluster into an object."""
+
+    roots: Int[Tensor, " k"]
+    """Cluster that each cluster was merged into."""
+    ids: Int[Tensor, " k"]
+    """Label of each cluster after merging, from 1; those up to `n_objects` are objects, by falling area."""
+    n_objects: int
+    votes: Votes
+    """Outcome by root cluster."""
+    threshold: float
+    """Mean evidence that a view had to exceed."""
+
+
+def find_objects(
+    renders: Renders, views: list[View], labels: dict[int, Tensor], clusters: Clusters, config: SegmentConfig
+) -> Objects:
+    """Vote over the views on the clusters in `labels` (by view id), merge them, and number what results."""
+    k = len(clusters.centroids)
+    evidence = {view.id: read_evidence(renders, view, config.evidence) for view in views}
+    singles = torch.arange(k)
+
+    def elect(roots: Tensor, threshold: float) -> Votes:
+        pairs = ((roots[labels[view.id]], evidence[view.id]) for view in views)
+        return vote(pairs, k, threshold=threshold, quorum=config.quorum, min_share=config.min_label_share)
+
+    strongest = float(elect(singles, config.vote_threshold).means.max())
+    threshold = max(config.vote_threshold, config.relative_threshold * strongest)
+    groups = elect(singles, threshold).elected if config.vote_first else None
+    roots = merge_map(clusters.centroids, config.merge_cosine, None if groups is None else groups.long())
+    votes = elect(roots, threshold)
+    # The groups decide when they were formed first: a merged label's own vote could differ from its parts'.
+    elected = votes.elected if groups is None else groups[roots]
+    areas = torch.zeros(k, dtype=torch.int64)
+    for view in views:
+        areas += torch.bincount(roots[labels[view.id]].reshape(-1), minlength=k)
+    is_root = roots == singles
+    order = sorted(singles[is_root].tolist(), key=lambda c: (not elected[c], -int(areas[c]), c))
+    numbers = torch.zeros(k, dtype=torch.int64)
+    numbers[order] = torch.arange(1, len(order) + 1)
+    return Objects(roots, numbers[roots], int((is_root & elected).sum()), votes, threshold)
+
+
+def read_evidence(renders: Renders, view: View, kind: Evidence) -> Float[Tensor, "height width"]:
+    """What a view votes by, in [0, 1]."""
+    if kind == "dynamic":
+        return renders.grey(view, "blend")
+    saliency = renders.grey(view, "sal")
+    return saliency * renders.grey(view, "blend") if kind == "dynamic_saliency" else saliency
