@@ -18,7 +18,7 @@ from saff_fast.train.config import ExperimentConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST_LIBRARIES = sorted(library_path("cpu").parent.glob("libsaff_*64*.so")) or [library_path("cpu")]
-CEILINGS = {"GLIBC": (2, 31), "GLIBCXX": (3, 4, 28), "CXXABI": (1, 3, 12), "GOMP": (4, 5), "OMP": (1, 0)}
+CEILINGS = {"GLIBC": (2, 31), "GCC": (3, 0), "GLIBCXX": (3, 4, 28), "CXXABI": (1, 3, 12), "GOMP": (4, 5), "OMP": (1, 0)}
 """Newest symbol versions that a host library may need: those of GCC 10 and Ubuntu 20.04."""
 
 

@@ -27,4 +27,5 @@ def prepare(
     """
     from saff_fast.preparation import prepare as run_prepare
 
-    run_prepare(source, scene, height=height, weights=weights)
+    report = run_prepare(source, scene, height=height, weights=weights)
+    print(f"Scene: {scene}, {report.n_frames} frames, mean reprojection error {report.reprojection_error:.2f} px")

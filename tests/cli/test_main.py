@@ -136,14 +136,15 @@ BAD_INPUT = {
 @pytest.mark.parametrize(("arguments", "sentence"), BAD_INPUT.values(), ids=BAD_INPUT.keys())
 def test_bad_input_is_one_sentence(arguments, sentence, run, tmp_path):
     arguments = arguments(tmp_path)
-    before = {path: path.read_bytes() if path.is_file() else None for path in tmp_path.rglob("*")}
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     code, _, error = run(*arguments)
     assert code == 2
     assert error.startswith("saff-fast: ")
     assert error.endswith(".\n")
     assert error.count("\n") == 1
     assert sentence in error
-    assert {path: path.read_bytes() if path.is_file() else None for path in tmp_path.rglob("*")} == before
+    assert {path: path.read_bytes() for path in before} == before
+    assert not (tmp_path / "run").exists()
 
 
 def test_unknown_option_exits_2(run):
