@@ -58,10 +58,10 @@ class DinoBackbone:
         self._model = timm.create_model("vit_small_patch8_224.dino", pretrained=False, num_classes=0).eval()
         try:
             self._model.load_state_dict(_load_state(weights))
-        except (OSError, RuntimeError, ValueError, KeyError, AttributeError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(":.")
+        except Exception as error:  # each file format has errors of its own
             raise UserError(
-                f"{weights} must hold the weights of DINO ViT-S/8, but they do not load ({reason})."
+                f"{weights} must hold the weights of DINO ViT-S/8, but they do not load ({type(error).__name__}); "
+                "download them again."
             ) from error
         self._model.patch_embed.proj.stride = (self.STRIDE, self.STRIDE)
 

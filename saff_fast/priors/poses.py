@@ -1,20 +1,19 @@
 """Camera poses and sparse points by structure from motion (COLMAP, Schoenberger and Frahm, CVPR 2016)."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from saff_fast.errors import UserError
 from saff_fast.files import write_image
 
-MIN_FRAMES = 4
-"""Fewer frames say too little of a camera path."""
-
-DISTORTION_TOLERANCE = 0.5
-"""Pixels by which distortion may move a corner of the image before frames are undistorted."""
+PINHOLE_TOLERANCE = 0.1
+"""Pixels by which the mean reprojection error may rise for pictures to be taken as free of distortion."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,8 @@ class Reconstruction:
     """fx, fy, cx, cy of the undistorted camera that all frames share, pixel centres at +0.5."""
     width: int
     height: int
+    distorted_intrinsics: Float[np.ndarray, " 4"]
+    """Those of the pictures as they are."""
     distortion: float
     """Radial coefficient k1 of the pictures as they are; 0 where they need no undistortion."""
     points: Float[np.ndarray, "n_points 3"]
@@ -45,20 +46,18 @@ class Reconstruction:
         return np.einsum("nj,npj->np", self.c2w[:, :, 2], self.points[None] - self.c2w[:, None, :, 3])
 
 
-def reconstruct(images: list[UInt8[np.ndarray, "h w 3"]], names: list[str], seed: int = 0) -> Reconstruction:
+def reconstruct(images: Sequence[UInt8[np.ndarray, "h w 3"]], names: Sequence[str], seed: int = 0) -> Reconstruction:
     """Structure from motion over all frames with one shared camera.
 
     Args:
-        images: Frames of one size.
+        images: Frames of one size, at least four.
         names: What each frame is called in messages; frames are matched by name, never by position.
         seed: Seeds COLMAP's random sampling. Matching and mapping run on as many threads as there are; what the
             reconstruction depends on is sampled by the seed, not by the order in which threads finish.
 
     Raises:
-        UserError: Fewer than four frames, or frames that do not register.
+        UserError: Not all frames register.
     """
-    if len(images) < MIN_FRAMES:
-        raise UserError(f"prepare needs at least {MIN_FRAMES} frames, but got {len(images)}; film a longer sequence.")
     files = [f"{i:05d}.png" for i in range(len(images))]
     with tempfile.TemporaryDirectory(prefix="saff-fast-") as folder:
         for file, image in zip(files, images, strict=True):
@@ -68,7 +67,7 @@ def reconstruct(images: list[UInt8[np.ndarray, "h w 3"]], names: list[str], seed
         missing = [name for file, name in zip(files, names, strict=True) if file not in registered]
         if missing:
             raise UserError(_missing_message(missing, len(names)))
-        return _read(best, files)
+        return _read(_simplified(best), files)
 
 
 def _missing_message(missing: list[str], n_frames: int) -> str:
@@ -98,13 +97,34 @@ def _map(folder: Path, files: list[str], seed: int):
     pycolmap.match_exhaustive(database, verification_options=verification)
     options = pycolmap.IncrementalPipelineOptions()
     options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = seed
+    # Several threads sum in no fixed order; mapping takes seconds on one.
+    options.num_threads = options.mapper.num_threads = 1
     options.extract_colors = False
     models = pycolmap.incremental_mapping(database, images, folder / "sparse", options)
     return max(models.values(), key=lambda model: model.num_reg_images(), default=None)
 
 
+def _simplified(model):
+    """The model without distortion where that explains the pictures as well, so that they can stay as they are."""
+    import pycolmap
+
+    pinhole = pycolmap.Reconstruction(model)
+    for camera in pinhole.cameras.values():
+        camera.params = [*camera.params[:3], 0.0]
+    options = pycolmap.BundleAdjustmentOptions()
+    options.refine_extra_params = False
+    options.print_summary = False
+    options.ceres.solver_options.num_threads = 1
+    pycolmap.bundle_adjustment(pinhole, options)
+    pinhole.update_point_3d_errors()
+    rise = pinhole.compute_mean_reprojection_error() - model.compute_mean_reprojection_error()
+    return pinhole if rise < PINHOLE_TOLERANCE else model
+
+
 def _read(model, files: list[str]) -> Reconstruction:
     """COLMAP's model as arrays, in the order of `files`."""
+    import pycolmap
+
     by_name = {image.name: image for image in model.images.values()}
     images = [by_name[file] for file in files]
     ids = sorted(model.points3D)
@@ -112,14 +132,15 @@ def _read(model, files: list[str]) -> Reconstruction:
     visible = np.zeros((len(files), len(ids)), dtype=bool)
     for row, image in zip(visible, images, strict=True):
         row[[column[p.point3D_id] for p in image.points2D if p.has_point3D()]] = True
-    camera, k1 = _undistorted(images[0].camera)
+    camera = images[0].camera
+    k1 = float(camera.params[3])
+    pinhole = pycolmap.undistort_camera(pycolmap.UndistortCameraOptions(), camera) if k1 else camera
     return Reconstruction(
         c2w=np.stack([image.cam_from_world().inverse().matrix() for image in images]),
-        intrinsics=np.array(
-            [camera.focal_length_x, camera.focal_length_y, camera.principal_point_x, camera.principal_point_y]
-        ),
-        width=camera.width,
-        height=camera.height,
+        intrinsics=_intrinsics(pinhole),
+        width=pinhole.width,
+        height=pinhole.height,
+        distorted_intrinsics=_intrinsics(camera),
         distortion=k1,
         points=np.stack([model.points3D[i].xyz for i in ids]),
         visible=visible,
@@ -127,13 +148,20 @@ def _read(model, files: list[str]) -> Reconstruction:
     )
 
 
-def _undistorted(camera):
-    """The pinhole camera to use and the distortion to remove from the pictures, 0 when it is negligible."""
-    import pycolmap
+def _intrinsics(camera) -> Float[np.ndarray, " 4"]:
+    return np.array([camera.focal_length_x, camera.focal_length_y, camera.principal_point_x, camera.principal_point_y])
 
-    focal, cx, cy, k1 = camera.params
-    radius = np.hypot(cx, cy) / focal
-    pinhole = pycolmap.Camera(model="PINHOLE", width=camera.width, height=camera.height, params=[focal, focal, cx, cy])
-    if abs(k1) * radius**3 * focal < DISTORTION_TOLERANCE:
-        return pinhole, 0.0
-    return pycolmap.undistort_camera(pycolmap.UndistortCameraOptions(), camera), float(k1)
+
+def undistort(image: UInt8[np.ndarray, "h w 3"], reconstruction: Reconstruction) -> UInt8[np.ndarray, "height width 3"]:
+    """A picture as the reconstruction's pinhole camera would take it."""
+    if reconstruction.distortion == 0:
+        return image
+    # OpenCV counts pixel centres from 0.
+    old, new = (
+        np.array([[k[0], 0, k[2] - 0.5], [0, k[1], k[3] - 0.5], [0, 0, 1]])
+        for k in (reconstruction.distorted_intrinsics, reconstruction.intrinsics)
+    )
+    distortion = np.array([reconstruction.distortion, 0, 0, 0])
+    size = (reconstruction.width, reconstruction.height)
+    x, y = cv2.initUndistortRectifyMap(old, distortion, None, new, size, cv2.CV_32FC1)
+    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

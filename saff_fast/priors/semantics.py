@@ -4,13 +4,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import cv2
 import numpy as np
-import torch
-from jaxtyping import Float, Float16, UInt8
-from torch import Tensor
+from jaxtyping import Float, Float16, Int, UInt8
 
 Box = tuple[int, int, int, int]
 """Top, left, height, width, in pixels of the frame."""
@@ -58,10 +56,10 @@ class FrameSemantics:
 
 
 @dataclass(frozen=True)
-class _CropTokens:
+class _Crop:
     box: Box
-    features: Float16[Tensor, "rows columns channels"]
-    saliency: Float[Tensor, "rows columns 1"] | None
+    features: Float16[np.ndarray, "rows columns channels"]
+    saliency: Float[np.ndarray, "rows columns"] | None
 
 
 def network_size(height: int, width: int) -> tuple[int, int]:
@@ -90,6 +88,52 @@ def _starts(length: int, crop: int) -> list[int]:
     return [*range(0, length - crop, max(crop // 2, 1)), length - crop]
 
 
+class VideoSemantics:
+    """Reduced features of all frames; the tokens they are made of lie on disk until `close`, or the block's end."""
+
+    def __init__(
+        self,
+        folder: tempfile.TemporaryDirectory,
+        frame_size: tuple[int, int],
+        pca: PCA,
+        norms: list[Float[np.ndarray, "rows columns 1"]],
+    ):
+        self.pca = pca
+        self._folder, self._boxes, self._frame_size, self._norms = folder, pyramid(*frame_size), frame_size, norms
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the tokens."""
+        self.close()
+
+    def close(self) -> None:
+        """Remove the tokens; frames can no longer be asked for."""
+        self._folder.cleanup()
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self._norms)
+
+    @property
+    def has_saliency(self) -> bool:
+        """Whether the network says what is salient."""
+        return (Path(self._folder.name) / "0_0_saliency.npy").exists()
+
+    def __getitem__(self, frame: int) -> FrameSemantics:
+        """One frame's features: averaging is linear, so tokens are reduced before they are spread over the image."""
+        norm = self._norms[frame]
+        crops = _load(Path(self._folder.name) / str(frame), self._boxes)
+        projected = [(c.box, c.features.astype(np.float32) @ self.pca.components.T) for c in crops]
+        size = norm.shape[:2]
+        features = _average(projected, self._frame_size, size) / norm - self.pca.components @ self.pca.mean
+        attention = [(c.box, c.saliency[..., None]) for c in crops if c.saliency is not None]
+        saliency = _average(attention, self._frame_size, size)[..., 0] if attention else None
+        return FrameSemantics(features.astype(np.float16), saliency)
+
+
 def compute_semantics(
     images: Sequence[UInt8[np.ndarray, "height width 3"]],
     backbone: Backbone,
@@ -97,7 +141,7 @@ def compute_semantics(
     seed: int = 0,
     on_frame: Callable[[int], None] = lambda frame: None,
     n_components: int = 64,
-) -> tuple[PCA, Iterator[FrameSemantics]]:
+) -> VideoSemantics:
     """Features of all frames, averaged over the crops, normalised, and reduced by one PCA over the whole video.
 
     Every crop counts alike, so finer levels weigh more (the published rule). Tokens wait on disk between fitting and
@@ -110,70 +154,77 @@ def compute_semantics(
         seed: Chooses the pixels that the PCA is fitted on.
         on_frame: Called with each frame's index once the network has seen it.
         n_components: Length of the reduced features; fewer come back when the backbone has fewer channels.
-
-    Returns:
-        The PCA, and the frames in order; the iterator removes the tokens from the disk when it ends.
     """
     generator = np.random.default_rng(seed)
     folder = tempfile.TemporaryDirectory(prefix="saff-fast-")
     n_samples = max(int(SAMPLE_SHARE * size[0] * size[1]), MIN_SAMPLES // len(images))
     samples, norms = [], []
     for frame, image in enumerate(images):
-        tokens = _describe(frame, image, backbone)
-        torch.save([(t.box, t.features, t.saliency) for t in tokens], Path(folder.name) / f"{frame}.pt")
-        total = _average([(t.box, t.features) for t in tokens], image.shape[:2], size)
-        norms.append(total.norm(dim=-1, keepdim=True).clamp_min(1e-12))
-        flat = (total / norms[-1]).flatten(0, 1)
-        chosen = generator.choice(len(flat), min(n_samples, len(flat)), replace=False)
-        samples.append(flat[np.sort(chosen)].numpy())
+        crops = list(_describe(frame, image, backbone))
+        _save(Path(folder.name) / str(frame), crops)
+        features = _average([(c.box, c.features) for c in crops], image.shape[:2], size)
+        norms.append(np.linalg.norm(features, axis=-1, keepdims=True).clip(1e-12))
+        chosen = generator.choice(size[0] * size[1], min(n_samples, size[0] * size[1]), replace=False)
+        rows, columns = np.unravel_index(np.sort(chosen), size)
+        samples.append(features[rows, columns] / norms[-1][rows, columns])
         on_frame(frame)
     pca = fit_pca(np.concatenate(samples), n_components)
-    return pca, _reduce(folder, images[0].shape[:2], size, pca, norms)
+    return VideoSemantics(folder, images[0].shape[:2], pca, norms)
 
 
-def _describe(frame: int, image: UInt8[np.ndarray, "height width 3"], backbone: Backbone) -> list[_CropTokens]:
+def _describe(frame: int, image: UInt8[np.ndarray, "height width 3"], backbone: Backbone) -> Iterator[_Crop]:
     """Tokens of all crops of one frame."""
     height, width = network_size(*image.shape[:2])
-    tokens = []
     for box in pyramid(*image.shape[:2]):
         top, left, rows, columns = box
         crop = image[top : top + rows, left : left + columns]
-        shrinks = rows > height
-        resized = cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        features, saliency = backbone(frame, resized.astype(np.float32) / 255, box)
-        tokens.append(
-            _CropTokens(
-                box,
-                torch.from_numpy(features).half(),
-                None if saliency is None else torch.from_numpy(saliency).float().unsqueeze(-1),
-            )
-        )
-    return tokens
+        interpolation = cv2.INTER_AREA if rows > height else cv2.INTER_LINEAR
+        resized = cv2.resize(crop, (width, height), interpolation=interpolation).astype(np.float32) / 255
+        features, saliency = backbone(frame, resized, box)
+        yield _Crop(box, features.astype(np.float16), saliency)
+
+
+def _save(path: Path, crops: list[_Crop]) -> None:
+    for index, crop in enumerate(crops):
+        np.save(f"{path}_{index}_features.npy", crop.features)
+        if crop.saliency is not None:
+            np.save(f"{path}_{index}_saliency.npy", crop.saliency)
+
+
+def _load(path: Path, boxes: list[Box]) -> list[_Crop]:
+    crops = []
+    for index, box in enumerate(boxes):
+        saliency = Path(f"{path}_{index}_saliency.npy")
+        features = np.load(f"{path}_{index}_features.npy")
+        crops.append(_Crop(box, features, np.load(saliency) if saliency.exists() else None))
+    return crops
 
 
 def _average(
-    crops: list[tuple[Box, Tensor]], frame_size: tuple[int, int], size: tuple[int, int]
-) -> Float[Tensor, "rows columns channels"]:
+    crops: list[tuple[Box, Float[np.ndarray, "_ _ channels"]]], frame_size: tuple[int, int], size: tuple[int, int]
+) -> Float[np.ndarray, "rows columns channels"]:
     """Mean over all crops that cover each output pixel; a crop's tokens are looked up at the pixel's centre."""
-    total = torch.zeros(*size, crops[0][1].shape[-1])
-    count = torch.zeros(*size, 1)
+    total = np.zeros((*size, crops[0][1].shape[-1]), np.float32)
+    count = np.zeros((*size, 1), np.float32)
     for box, tokens in crops:
         (top, rows), (left, columns) = (
             _token_indices(box[axis], box[axis + 2], tokens.shape[axis], frame_size[axis], size[axis])
             for axis in (0, 1)
         )
-        window = (slice(top, top + len(rows)), slice(left, left + len(columns)))
-        total[window] += tokens.float()[rows][:, columns]
-        count[window] += 1
+        window = slice(left, left + len(columns))
+        # Row by row, so that what is added to stays in the processor's cache.
+        spread = tokens.astype(np.float32)[:, columns]
+        for row, token in enumerate(rows, start=top):
+            total[row, window] += spread[token]
+        count[top : top + len(rows), window] += 1
     return total / count
 
 
-def _token_indices(start: int, crop: int, n_tokens: int, length: int, n_out: int) -> tuple[int, Tensor]:
+def _token_indices(start: int, crop: int, n_tokens: int, length: int, n_out: int) -> tuple[int, Int[np.ndarray, " n"]]:
     """First output pixel inside a crop along one axis, and the token of each output pixel from there on."""
-    centres = (torch.arange(n_out) + 0.5) * (length / n_out) - start
-    inside = ((centres >= 0) & (centres < crop)).nonzero().flatten()
-    indices = (centres[inside] * (n_tokens / crop)).long().clamp(0, n_tokens - 1)
-    return int(inside[0]), indices
+    centres = (np.arange(n_out) + 0.5) * (length / n_out) - start
+    inside = np.flatnonzero((centres >= 0) & (centres < crop))
+    return int(inside[0]), (centres[inside] * (n_tokens / crop)).astype(np.int64).clip(0, n_tokens - 1)
 
 
 def fit_pca(samples: Float[np.ndarray, "n_samples channels"], n_components: int) -> PCA:
@@ -186,23 +237,3 @@ def fit_pca(samples: Float[np.ndarray, "n_samples channels"], n_components: int)
     components *= np.sign(components[np.abs(components).argmax(0), np.arange(components.shape[1])])
     explained = values[order] / max(values.sum(), 1e-12)
     return PCA(mean.astype(np.float32), components.T.astype(np.float32), explained.astype(np.float32))
-
-
-def _reduce(
-    folder: tempfile.TemporaryDirectory,
-    frame_size: tuple[int, int],
-    size: tuple[int, int],
-    pca: PCA,
-    norms: list[Tensor],
-) -> Iterator[FrameSemantics]:
-    """The frames' features: averaging is linear, so tokens are reduced before they are spread over the image."""
-    mean, components = torch.from_numpy(pca.mean), torch.from_numpy(pca.components).T
-    with folder:
-        for frame, norm in enumerate(norms):
-            tokens = torch.load(Path(folder.name) / f"{frame}.pt", weights_only=True)
-            projected = _average([(box, f.float() @ components) for box, f, _ in tokens], frame_size, size)
-            features = projected / norm - mean @ components
-            saliency = None
-            if tokens[0][2] is not None:
-                saliency = _average([(box, s) for box, _, s in tokens], frame_size, size)[..., 0].numpy()
-            yield FrameSemantics(features.half().numpy(), saliency)

@@ -1,0 +1,157 @@
+"""Dense inverse depth of every frame from matched points and from optical flow, with trust in each pixel."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import scipy.sparse
+import scipy.sparse.linalg
+from jaxtyping import Bool, Float, UInt8
+
+from saff_fast.geometry.cameras import Cameras
+from saff_fast.priors.flow import FrameFlows
+from saff_fast.priors.motion import NEIGHBOURS, RelativeView, pixel_centres, relative_view
+
+N_STEPS = 4
+CAUCHY_SCALE = 1.0
+"""Miss, in pixels, from which on a neighbour loses its say in the triangulation."""
+RESIDUAL_SCALE = 0.5
+"""Miss, in pixels, that a good match of a static point has."""
+TOLERANCE = 0.03
+"""Error of inverse depth, as a share of the largest, up to which a pixel's triangulation counts as certain."""
+POINT_WEIGHT = 4.0
+"""Say of a matched point compared with that of a pixel's certain flow."""
+SMOOTHNESS = 0.5
+"""Say of an edge between alike neighbours compared with that of a pixel's certain flow."""
+COLOUR_SCALE = 0.04
+"""Colour difference, of 1, over which neighbours cease to be alike."""
+MAX_HEIGHT = 144
+"""Rows at which the interpolation is solved; matches are no finer."""
+MOVER_CONFIDENCE = 0.1
+"""Trust in what is filled in for movers."""
+
+
+@dataclass(frozen=True)
+class Support:
+    """What is known of a frame's inverse depth before it is made dense."""
+
+    inverse_depth: Float[np.ndarray, "h w"]
+    weight: Float[np.ndarray, "h w"]
+    """Trust, 0 where nothing is known, 1 where the flow is certain, more at matched points."""
+
+
+def triangulate(
+    flows: FrameFlows, cameras: Cameras, frame: int, moving: Float[np.ndarray, "h w"], max_inverse_depth: float
+) -> Support:
+    """Inverse depth of each pixel that best explains its flow to the four nearest frames, as if nothing moved.
+
+    Gauss-Newton steps on the distance, in pixels, between flow targets and projections, with Cauchy weights. Trust
+    falls with that distance, with evidence of motion, and where the baseline is too short to tell depths apart.
+    """
+    neighbours = [frame + step for step in NEIGHBOURS if 0 <= frame + step < len(flows)]
+    views = [relative_view(cameras, frame, neighbour) for neighbour in neighbours]
+    p = pixel_centres(cameras.height, cameras.width)
+    matches = [flows.between(frame, neighbour) for neighbour in neighbours]
+    inverse = np.full(p.shape[:2], max_inverse_depth / 4)
+    weights = [valid.astype(float) for _, valid in matches]
+    for _ in range(N_STEPS):
+        slope, curvature, missed = (np.zeros(p.shape[:2]) for _ in range(3))
+        for k, ((flow, valid), view) in enumerate(zip(matches, views, strict=True)):
+            miss, gradient = _reprojection(p, view, inverse, p[..., :2] + flow)
+            square = (miss * miss).sum(-1)
+            weights[k] = valid / (1 + square / CAUCHY_SCALE**2)
+            slope += weights[k] * (gradient * miss).sum(-1)
+            curvature += weights[k] * (gradient * gradient).sum(-1)
+            missed += weights[k] * square
+        inverse = np.clip(inverse - slope / (curvature + 1e-12), 0, max_inverse_depth)
+    total = np.maximum(sum(weights), 1e-6)
+    certainty = curvature * (TOLERANCE * max_inverse_depth / RESIDUAL_SCALE) ** 2
+    weight = np.exp(-missed / total / (2 * RESIDUAL_SCALE**2)) * certainty / (1 + certainty) * (1 - moving)
+    return Support(inverse, weight * (total > 0.5))
+
+
+def _reprojection(
+    p: Float[np.ndarray, "h w 3"],
+    view: RelativeView,
+    inverse: Float[np.ndarray, "h w"],
+    target: Float[np.ndarray, "h w 2"],
+) -> tuple[Float[np.ndarray, "h w 2"], Float[np.ndarray, "h w 2"]]:
+    """Miss of the projection in a neighbour, in pixels, and its derivative by inverse depth."""
+    projected = p @ view.infinite.T + inverse[..., None] * view.epipole
+    depth = np.maximum(projected[..., 2:], 1e-6)
+    pixels = projected[..., :2] / depth
+    return pixels - target, (view.epipole[:2] - pixels * view.epipole[2]) / depth
+
+
+def add_points(
+    support: Support, pixels: Float[np.ndarray, "n_points 2"], depths: Float[np.ndarray, " n_points"]
+) -> Support:
+    """The support with matched points (pixel x, y; depth along camera z) where they are seen in the frame."""
+    inverse, weight = support.inverse_depth.copy(), support.weight.copy()
+    height, width = inverse.shape
+    x, y = np.floor(pixels).astype(int).T
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (depths > 0)
+    inverse[y[inside], x[inside]] = 1 / depths[inside]
+    weight[y[inside], x[inside]] = POINT_WEIGHT
+    return Support(inverse, weight)
+
+
+def densify(
+    support: Support, image: UInt8[np.ndarray, "h w 3"], moving: Float[np.ndarray, "h w"]
+) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
+    """Inverse depth everywhere, and trust in it, 0 to 1.
+
+    Support is interpolated by a membrane whose edges are as stiff as neighbouring colours are alike (a weighted
+    Laplacian, as in Levin et al. 2004). Movers have no support of their own. A mover hides what is around it, so it is
+    at least as near as the nearest of that, which for one that stands on the ground is the ground under it: each
+    connected mover is filled with the 80th percentile of the inverse depths around it.
+    """
+    height, width = image.shape[:2]
+    rows = min(height, MAX_HEIGHT)
+    size = (round(width * rows / height), rows)
+    weight = cv2.resize(support.weight, size, interpolation=cv2.INTER_AREA)
+    weighted = cv2.resize(support.weight * support.inverse_depth, size, interpolation=cv2.INTER_AREA)
+    guide = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float64) / 255
+    # A trace of the mean everywhere keeps the system solvable where nothing is known.
+    mean = weighted.sum() / max(weight.sum(), 1e-12)
+    inverse = _membrane(weight + 1e-6, weighted + 1e-6 * mean, guide)
+    movers = (cv2.resize(moving, size, interpolation=cv2.INTER_AREA) > 0.5).astype(np.uint8)
+    inverse = _fill_movers(inverse, movers)
+    reach = cv2.GaussianBlur(weight, (0, 0), max(rows / 36, 2))
+    confidence = reach / (reach + 0.1)
+    confidence = np.where(movers > 0, MOVER_CONFIDENCE, confidence)
+    return tuple(cv2.resize(x.astype(np.float32), (width, height)) for x in (inverse, confidence))
+
+
+def _membrane(
+    weight: Float[np.ndarray, "h w"], weighted: Float[np.ndarray, "h w"], guide: Float[np.ndarray, "h w 3"]
+) -> Float[np.ndarray, "h w"]:
+    """Minimiser of `sum weight (d - s)^2 + sum stiffness (d_p - d_q)^2`, with `weighted = weight s`."""
+    height, width = weight.shape
+    index = np.arange(height * width).reshape(height, width)
+    pairs, stiffness = [], []
+    for a, b in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
+        difference = np.abs(guide[a] - guide[b]).max(-1)
+        pairs.append(np.stack([index[a].ravel(), index[b].ravel()]))
+        stiffness.append(SMOOTHNESS * (np.exp(-difference / COLOUR_SCALE) + 1e-3).ravel())
+    (p, q), s = np.concatenate(pairs, axis=1), np.concatenate(stiffness)
+    n = height * width
+    edges = scipy.sparse.coo_matrix((np.concatenate([s, s]), (np.concatenate([p, q]), np.concatenate([q, p]))), (n, n))
+    diagonal = weight.ravel() + np.asarray(edges.sum(1)).ravel()
+    system = (scipy.sparse.diags(diagonal) - edges).tocsc()
+    return scipy.sparse.linalg.spsolve(system, weighted.ravel(), permc_spec="MMD_AT_PLUS_A").reshape(height, width)
+
+
+def _fill_movers(inverse: Float[np.ndarray, "h w"], movers: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """Each connected mover at the 80th percentile of what surrounds it, at least 2 pixels away."""
+    filled = inverse.copy()
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+    count, labels = cv2.connectedComponents(movers)
+    for label in range(1, count):
+        mover = (labels == label).astype(np.uint8)
+        ring: Bool[np.ndarray, "h w"] = (cv2.dilate(mover, disk, iterations=2) > cv2.dilate(mover, disk)) & (
+            movers == 0
+        )
+        if ring.any():
+            filled[mover > 0] = np.percentile(inverse[ring], 80)
+    return filled

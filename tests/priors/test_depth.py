@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from saff_fast.priors.depth import MOVER_CONFIDENCE, Support, add_points, densify, triangulate
+
+GRAY = np.full((36, 64, 3), 128, np.uint8)
+
+
+def test_triangulation_recovers_a_plane(static_world):
+    support = triangulate(static_world.flows, static_world.cameras, 2, np.zeros((36, 64)), 1.0)
+    seen = support.weight > 0.1
+    assert seen.mean() > 0.9
+    np.testing.assert_allclose(support.inverse_depth[seen], static_world.inverse_depth[2][seen], rtol=1e-3)
+
+
+def test_movers_and_short_baselines_are_not_trusted(static_world):
+    moving = np.zeros((36, 64))
+    moving[:, 30:] = 1
+    assert triangulate(static_world.flows, static_world.cameras, 2, moving, 1.0).weight[:, 30:].max() == 0
+    # A hundredth of the depth range cannot be told apart by baselines made for the range.
+    near = triangulate(static_world.flows, static_world.cameras, 2, np.zeros((36, 64)), 1.0).weight.mean()
+    far = triangulate(static_world.flows, static_world.cameras, 2, np.zeros((36, 64)), 0.01).weight.mean()
+    assert far < near / 10
+
+
+def test_points_count_where_they_are_seen():
+    support = Support(np.zeros((4, 6)), np.zeros((4, 6)))
+    pixels = np.array([[2.5, 1.5], [9.0, 1.0], [3.2, 3.9], [0.5, 0.5]])
+    found = add_points(support, pixels, np.array([2.0, 1.0, 4.0, -1.0]))
+    assert found.inverse_depth[1, 2] == 0.5
+    assert found.inverse_depth[3, 3] == 0.25
+    assert (found.weight > 0).sum() == 2
+
+
+def test_densify_interpolates_and_trusts_what_is_near_support():
+    ramp = np.tile(np.linspace(0.1, 0.9, 64), (36, 1))
+    weight = np.zeros((36, 64))
+    weight[::4, 0:24:4] = 4
+    inverse, confidence = densify(Support(ramp, weight), GRAY, np.zeros((36, 64)))
+    np.testing.assert_allclose(inverse[:, 2:20], ramp[:, 2:20], atol=0.02)
+    assert confidence[:, :20].min() > 0.5
+    assert confidence[:, -8:].max() < 0.1
+
+
+def test_densify_stops_at_edges_of_colour():
+    image = GRAY.copy()
+    image[:, 32:] = 250
+    truth = np.where(np.arange(64) < 32, 0.2, 0.8) * np.ones((36, 1))
+    weight = np.zeros((36, 64))
+    weight[::6, [8, 56]] = 4
+    inverse, _ = densify(Support(truth, weight), image, np.zeros((36, 64)))
+    np.testing.assert_allclose(inverse, truth, atol=0.1)
+
+
+def test_a_mover_is_as_near_as_what_it_stands_on():
+    ground = np.tile(np.linspace(0.1, 0.5, 36)[:, None], (1, 64))
+    moving = np.zeros((36, 64))
+    moving[10:22, 20:30] = 1
+    inverse, confidence = densify(Support(ground, 1 - moving), GRAY, moving)
+    filled = inverse[12:20, 22:28]
+    assert np.ptp(filled) < 1e-6
+    assert 0.28 < filled.mean() < ground[26, 0]
+    assert confidence[16, 25] == pytest.approx(MOVER_CONFIDENCE)
+
+
+def test_nothing_known_gives_a_finite_answer():
+    inverse, confidence = densify(Support(np.zeros((36, 64)), np.zeros((36, 64))), GRAY, np.zeros((36, 64)))
+    assert np.isfinite(inverse).all()
+    assert confidence.max() == 0
