@@ -15,11 +15,17 @@ $(VENV)/.torch: constraints.txt
 	$(BIN)/python -m pip --version >/dev/null || $(BIN)/python -m ensurepip
 	$(BIN)/python -c "import torch" 2>/dev/null || $(PIP) -c constraints.txt torch
 	{ grep -v '^torch' constraints.txt; $(BIN)/python -m pip freeze | grep -E '^torch(vision)?=='; } > $(VENV)/constraints.txt
-	$(PIP) -c $(VENV)/constraints.txt scikit-build-core cmake ninja
 	touch $@
 
-$(VENV)/.built: $(VENV)/.torch pyproject.toml CMakeLists.txt $(shell find cuda_ext -type f)
-	$(PIP) -c $(VENV)/constraints.txt --no-build-isolation -e ".[$(EXTRAS)]"
+# Dependencies come before the package, so that building it again asks no registry.
+$(VENV)/.dependencies: $(VENV)/.torch pyproject.toml
+	$(BIN)/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); e = p['project']['optional-dependencies']; \
+	print(*p['build-system']['requires'], *p['project']['dependencies'], *(r for x in '$(EXTRAS)'.split(',') for r in e[x]), sep='\n')" > $(VENV)/requirements.txt
+	$(PIP) -c $(VENV)/constraints.txt cmake ninja -r $(VENV)/requirements.txt
+	touch $@
+
+$(VENV)/.built: $(VENV)/.dependencies CMakeLists.txt $(shell find cuda_ext -type f)
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
 demo: env
