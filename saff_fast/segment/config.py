@@ -31,8 +31,8 @@ class SegmentConfig:
     evidence: Evidence = "dynamic_saliency"
     """What a view votes by: rendered saliency (published), rendered dynamic share, or their product, which leaves out
     what is salient but never moves."""
-    vote_threshold: float = 0.15
-    """Mean evidence over a label's pixels above which a view votes for it."""
+    vote_threshold: float = 0.07
+    """Mean evidence over a label's pixels above which a view votes for it (published)."""
     relative_threshold: float = 0.35
     """That evidence must also exceed this share of the strongest label's mean; 0 leaves it out (published)."""
     quorum: float = 0.7

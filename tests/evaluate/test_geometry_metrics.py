@@ -32,11 +32,13 @@ def test_known_relative_error(truth):
     assert np.median(errors) == pytest.approx(0.04, abs=0.005)
 
 
-def test_inverted_depth_is_not_excused_by_a_negative_scale_beyond_infinity(truth):
-    predicted = truth.copy()
+def test_what_aligns_behind_infinity_is_wholly_wrong(truth):
+    # Aligned inverse depth is inverse / 2 - 0.15: negative for a pixel rendered at infinity.
+    predicted = 1 / (2 / truth + 0.3)
     predicted[0, 0] = 1e9
-    truth[0, 0] = 0.5
-    assert depth_errors(predicted, truth)[0, 0] > 0.9
+    errors = depth_errors(predicted, truth)
+    assert errors[0, 0] == 1
+    assert np.sort(errors.ravel())[-2] < 1e-6
 
 
 def test_invalid_pixels_are_nan(truth):

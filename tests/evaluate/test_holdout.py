@@ -8,7 +8,7 @@ from saff_fast.evaluate.image_metrics import PSNR_LIMIT
 @pytest.fixture
 def images():
     frames = np.full((24, 40, 40, 3), 100, np.uint8)
-    frames[4, 10:25, 10:25, 1] = 200
+    frames[4, 10:25, 10:25, 1] = 115
     return frames
 
 

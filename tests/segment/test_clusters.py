@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from saff_fast.files import save_json
+from saff_fast.segment.clusters import fit_clusters
+from saff_fast.segment.config import SegmentConfig
+from saff_fast.segment.renders import read_renders
+
+WIDTH = 101
+
+
+def write_edge(run):
+    """One row a view: a short background vector that turns into a long object vector, mixed over 11 pixels."""
+    share = ((torch.arange(WIDTH) - 45) / 10).clamp(0, 1)[:, None]
+    background, thing = torch.eye(8)[0] * 0.3, torch.eye(8)[1]
+    views = []
+    for view in range(4):
+        row = (1 - share) * background + share * thing + 0.01 * torch.randn(WIDTH, 8)
+        (run / "render").mkdir(parents=True, exist_ok=True)
+        torch.save(row[None].half(), run / "render" / f"{view}_dino.pt")
+        views.append({"id": view, "split": "input", "pose": view, "time": view})
+    content = {"scene": "none", "height": 1, "width": WIDTH, "n_frames": 4, "held_out": [], "views": views}
+    save_json(run / "render" / "views.json", content)
+
+
+@pytest.mark.parametrize(("n_refits", "lowest", "highest"), [(0, 46, 49), (3, 49, 52)])
+def test_edge_lies_at_equal_shares_after_refitting_only(tmp_path, n_refits, lowest, highest):
+    write_edge(tmp_path)
+    renders = read_renders(tmp_path)
+    config = SegmentConfig(sample_interval=1, n_refits=n_refits, k_max=2)
+    clusters = fit_clusters(renders, renders.trained_inputs(), config)
+    labels = clusters.nearest(renders, renders.views[0])[0]
+    changes = torch.nonzero(labels[1:] != labels[:-1])[:, 0] + 1
+    assert len(changes) == 1
+    assert lowest <= int(changes[0]) <= highest
+    assert clusters.unit == (n_refits == 0)
+
+
+def test_chosen_clusters_only(tmp_path):
+    write_edge(tmp_path)
+    renders = read_renders(tmp_path)
+    clusters = fit_clusters(renders, renders.trained_inputs(), SegmentConfig(sample_interval=1, k_max=2))
+    only = torch.tensor([1])
+    assert (clusters.nearest(renders, renders.views[0], only) == 1).all()
+
+
+def test_sample_does_not_depend_on_the_run_of_the_generator(tmp_path):
+    write_edge(tmp_path)
+    renders = read_renders(tmp_path)
+    results = []
+    for _ in range(2):
+        torch.rand(7)
+        results.append(fit_clusters(renders, renders.trained_inputs(), SegmentConfig(sample_interval=3)).prototypes)
+    assert torch.equal(*results)
