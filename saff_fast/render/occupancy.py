@@ -26,8 +26,10 @@ class OccupancyConfig:
     """Cells along each axis of the unit cube."""
     n_steps: int = 128
     """Marching steps between the near and the far end of a ray."""
-    threshold: float = 0.01
-    """Weight in a ray below which a cell counts as empty or hidden."""
+    static_threshold: float = 0.01
+    """Weight in a ray below which a static cell counts as empty or hidden."""
+    dynamic_threshold: float = 0.03
+    """The same of a dynamic cell; larger, since a trace of blend lingers on all that is static."""
     decay: float = 0.5
     """What is left of a cell's remembered weight at each sweep."""
     initial_weight: float = 0.07
@@ -110,10 +112,10 @@ class OccupancyGrid(nn.Module):
 
         The slice of a frame that is not trained on is that of its neighbours.
         """
-        n, threshold = self.config.resolution, self.config.threshold
-        seen = (self.static_weight > threshold).view(1, n, n, n)
+        n, config = self.config.resolution, self.config
+        seen = (self.static_weight > config.static_threshold).view(1, n, n, n)
         static = self.static_candidates & dilate(seen)[0]
-        slices = self.dynamic_candidates & dilate((self.dynamic_weight > threshold).view(-1, n, n, n))
+        slices = self.dynamic_candidates & dilate((self.dynamic_weight > config.dynamic_threshold).view(-1, n, n, n))
         for frame in (~self.trained).nonzero().squeeze(1).tolist():
             near = [k for k in (frame - 1, frame + 1) if 0 <= k < self.n_frames]
             slices[frame] = dilate(slices[near]).any(0)

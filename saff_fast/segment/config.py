@@ -33,13 +33,13 @@ class SegmentConfig:
     what is salient but never moves."""
     vote_threshold: float = 0.07
     """Mean evidence over a label's pixels above which a view votes for it (published)."""
-    relative_threshold: float = 0.35
+    relative_threshold: float = 0.2
     """That evidence must also exceed this share of the strongest label's mean; 0 leaves it out (published)."""
     quorum: float = 0.7
     """Share of the views in which a label occurs that must vote for it."""
     min_label_share: float = 0.0005
     """A label occurs in a view when it has at least this share of the pixels."""
-    rim_dynamic: float = 0.7
+    rim_dynamic: float = 0.85
     """Object pixels with a smaller dynamic share leave where they connect to the background; 0 keeps all
     (published)."""
     min_component: float = 0.001
