@@ -42,7 +42,7 @@ struct EncodingBlock {
 };
 
 template <int D, int F, class Points>
-const char* encode_on_host(const HashEncodeForward<float, D, F, Points>& pass, Launch launch) {
+const char* run_fast(const HashEncodeForward<float, D, F, Points>& pass, Launch launch) {
   const int64_t n_levels = pass.levels.n_levels, stride = n_levels * F;
   for_each_block(pass.n_samples, launch, [&](int64_t begin, int count) {
     PointBlock<D> block;
@@ -58,9 +58,7 @@ const char* encode_on_host(const HashEncodeForward<float, D, F, Points>& pass, L
       const int n = static_cast<int>(std::min<int64_t>(encodings.max_levels, n_levels - first));
       for (int l = 0; l < n; ++l) {
         const HashLevel<float, D>& level = pass.levels.level[first + l];
-        with_hashed(level, [&](auto hashed) {
-          encode_level<D, F, hashed.value>(level, block, count, pass.table, encodings.values[l]);
-        });
+        encode_level<D, F>(level, block, count, pass.table, encodings.values[l]);
       }
       encodings.to_rows(pass.encodings + begin * stride + first * F, stride, count, n);
     }
@@ -87,9 +85,7 @@ void add_point_gradient(const HashEncodeBackward<float, D, F, Points>& pass, Lau
       grad.from_rows(pass.grad_encodings + begin * stride + first * F, stride, count, n);
       for (int l = 0; l < n; ++l) {
         const HashLevel<float, D>& level = pass.levels.level[first + l];
-        with_hashed(level, [&](auto hashed) {
-          slope_level<D, F, hashed.value>(level, block, count, pass.table, grad.values[l], grad_x);
-        });
+        slope_level<D, F>(level, block, count, pass.table, grad.values[l], grad_x);
       }
     }
     for (int i = 0; i < count; ++i) {
@@ -116,6 +112,7 @@ void write_level_gradients(const HashEncodeBackward<float, D, F, Points>& pass, 
   }
   PointBlock<D> block;
   alignas(64) float grad[kLevelGroup<F>][kBlock * F];
+  n_levels = std::min(n_levels, kLevelGroup<F>);  // no more are asked for; this tells the compiler
   for (int64_t begin = 0; begin < pass.n_samples; begin += kBlock) {
     int count = 0;  // samples of this block that have a gradient
     for (int64_t i = begin; i < std::min(begin + kBlock, pass.n_samples); ++i) {
@@ -131,15 +128,13 @@ void write_level_gradients(const HashEncodeBackward<float, D, F, Points>& pass, 
     }
     block.pad(count);
     for (int l = 0; l < n_levels; ++l) {
-      with_hashed(level[l], [&](auto hashed) {
-        scatter_level<D, F, hashed.value>(level[l], block, count, grad[l], pass.grad_table);
-      });
+      scatter_level<D, F>(level[l], block, count, grad[l], pass.grad_table);
     }
   }
 }
 
 template <int D, int F, class Points>
-const char* differentiate_on_host(const HashEncodeBackward<float, D, F, Points>& pass, Launch launch) {
+const char* run_fast(const HashEncodeBackward<float, D, F, Points>& pass, Launch launch) {
   if (pass.grad_table) {
     constexpr int group = kLevelGroup<F>;
 #pragma omp parallel for schedule(dynamic) num_threads(static_cast<int>(launch.n_threads))

@@ -32,15 +32,21 @@ struct PointBlock {
 };
 
 // The cells of eight samples: entries and weights of their corners.
-template <int D, bool Hashed>
+template <int D>
 struct CellLanes {
   static constexpr int n_corners = 1 << D;
   alignas(32) uint32_t entries[n_corners][kLanes];
   alignas(32) float weights[n_corners][kLanes];
   Floats fractions[D];
 
+  void find(const HashLevel<float, D>& level, const PointBlock<D>& block, int first) {
+    level.hashed ? find_in<true>(level, block, first) : find_in<false>(level, block, first);
+  }
+
+ private:
   // Not inlined: the corners are to be read one by one from memory, not pulled out of registers.
-  __attribute__((noinline)) void find(const HashLevel<float, D>& level, const PointBlock<D>& block, int first) {
+  template <bool Hashed>
+  __attribute__((noinline)) void find_in(const HashLevel<float, D>& level, const PointBlock<D>& block, int first) {
     Words entry[n_corners] = {};
     Floats weight[n_corners] = {Floats{} + 1};
 #pragma GCC unroll 4
@@ -68,11 +74,11 @@ struct CellLanes {
 };
 
 // Writes one level's encodings: F values a sample, up to the next multiple of kLanes.
-template <int D, int F, bool Hashed>
+template <int D, int F>
 void encode_level(const HashLevel<float, D>& level, const PointBlock<D>& block, int count, const float* table,
                   float* encodings) {
   const float* entries = table + level.offset * F;
-  CellLanes<D, Hashed> cell;
+  CellLanes<D> cell;
   for (int first = 0; first < count; first += kLanes) {
     cell.find(level, block, first);
     if constexpr (F == 2) {
@@ -99,11 +105,11 @@ void encode_level(const HashLevel<float, D>& level, const PointBlock<D>& block, 
 
 // Adds one level's share of the gradient of the points to grad_x. grad: F values a sample, zeros up to the next
 // multiple of kLanes.
-template <int D, int F, bool Hashed>
+template <int D, int F>
 void slope_level(const HashLevel<float, D>& level, const PointBlock<D>& block, int count, const float* table,
                  const float* grad, float (*grad_x)[kBlock]) {
   const float* entries = table + level.offset * F;
-  CellLanes<D, Hashed> cell;
+  CellLanes<D> cell;
   for (int first = 0; first < count; first += kLanes) {
     cell.find(level, block, first);
     Floats value[1 << D];  // of the corners: entry . gradient
@@ -143,11 +149,11 @@ void slope_level(const HashLevel<float, D>& level, const PointBlock<D>& block, i
 }
 
 // Adds one level's share of the gradient of the table. grad: F values a sample.
-template <int D, int F, bool Hashed>
+template <int D, int F>
 void scatter_level(const HashLevel<float, D>& level, const PointBlock<D>& block, int count, const float* grad,
                    float* grad_table) {
   Group<F>* entries = reinterpret_cast<Group<F>*>(grad_table + level.offset * F);
-  CellLanes<D, Hashed> cell;
+  CellLanes<D> cell;
   for (int first = 0; first < count; first += kLanes) {
     cell.find(level, block, first);
     for (int k = 0; k < std::min(kLanes, count - first); ++k) {
@@ -156,12 +162,6 @@ void scatter_level(const HashLevel<float, D>& level, const PointBlock<D>& block,
       for (int c = 0; c < cell.n_corners; ++c) entries[cell.entries[c][k]] += cell.weights[c][k] * g;
     }
   }
-}
-
-// Calls f with `level.hashed` as a compile-time constant.
-template <int D, class Function>
-void with_hashed(const HashLevel<float, D>& level, const Function& f) {
-  level.hashed ? f(std::true_type()) : f(std::false_type());
 }
 
 }  // namespace saff

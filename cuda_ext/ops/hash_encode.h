@@ -9,26 +9,38 @@
 
 namespace saff {
 
+#ifdef __CUDACC__
+template <class T>
+constexpr bool kPlain = true;
+template <class Pass>
+const char* run_fast(const Pass&, Launch);  // there is none
+#else
+template <class T>
+constexpr bool kPlain = std::is_same_v<T, double>;
+#endif
+
 template <class T, int D, int F, class Points>
 const char* run(const HashEncodeForward<T, D, F, Points>& pass, Launch launch) {
-#ifndef __CUDACC__
-  if constexpr (std::is_same_v<T, float>) return encode_on_host(pass, launch);
-#endif
-  return for_each(pass.n_samples * pass.levels.n_levels, pass, launch);
+  if constexpr (kPlain<T>) {
+    return for_each(pass.n_samples * pass.levels.n_levels, pass, launch);
+  } else {
+    return run_fast(pass, launch);
+  }
 }
 
 // Writes grad_table and adds to grad_points; either may be null.
 template <class T, int D, int F, class Points>
 const char* run(const HashEncodeBackward<T, D, F, Points>& pass, Launch launch) {
-#ifndef __CUDACC__
-  if constexpr (std::is_same_v<T, float>) return differentiate_on_host(pass, launch);
-#endif
-  if (pass.grad_table) {
-    const char* error = fill_zero(pass.grad_table, pass.levels.n_entries() * F, launch);
-    if (error) return error;
+  if constexpr (kPlain<T>) {
+    if (pass.grad_table) {
+      const char* error = fill_zero(pass.grad_table, pass.levels.n_entries() * F, launch);
+      if (error) return error;
+    }
+    launch.n_threads = 1;  // samples share entries, and the host adds without atomics
+    return for_each(pass.n_samples * pass.levels.n_levels, pass, launch);
+  } else {
+    return run_fast(pass, launch);
   }
-  launch.n_threads = 1;  // samples share entries, and the host adds without atomics
-  return for_each(pass.n_samples * pass.levels.n_levels, pass, launch);
 }
 
 }  // namespace saff
