@@ -12,12 +12,15 @@ def blend_entropy(blends: Float[Tensor, " n_samples"], weights: Float[Tensor, " 
     return (entropy * weights).sum() / (weights.sum() + 1e-8)
 
 
-def motion_evidence(blend: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"]) -> tuple[Tensor, Tensor]:
-    """Dynamic share that is missing where motion was seen, and that is present where none was.
+def motion_evidence(
+    blend: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"], depth_confidence: Float[Tensor, " n_rays"]
+) -> tuple[Tensor, Tensor]:
+    """Dynamic share that is missing where motion was seen, and that is present where stillness was.
 
-    Apart, because they weigh differently: a pixel without evidence is unknown rather than static.
+    A pixel without evidence of motion is unknown rather than static, unless several frames agree on its depth: the
+    second term counts as much as the depth prior is trusted.
     """
-    return (motion * (1 - blend).clamp_min(0)).mean(), ((1 - motion) * blend).mean()
+    return (motion * (1 - blend).clamp_min(0)).mean(), ((1 - motion) * depth_confidence * blend).mean()
 
 
 def motion_unfounded(

@@ -39,8 +39,8 @@ class LossConfig:
     """Static or dynamic, not half of each (`w_entropy`)."""
     motion_missing: float = 0.1
     """Dynamic share missing where motion was seen."""
-    motion_present: float = 0.03
-    """Dynamic share present where none was seen; weaker, since such a pixel is unknown rather than static."""
+    motion_present: float = 0.1
+    """Dynamic share present where no motion was seen and the depth prior is trusted."""
     motion_unfounded: float = 0.06
     """Blend of what is seen where no motion was."""
 

@@ -94,7 +94,7 @@ def _joint_terms(batch: RenderedBatch, targets: Targets, config: LossConfig, dep
     where = batch.samples.dynamic_indices
     seen = batch.dynamic_weights.detach()
     weights = batch.static_weights.detach().index_add(0, where, seen)
-    missing, present = separation.motion_evidence(outputs.blend, targets.motion)
+    missing, present = separation.motion_evidence(outputs.blend, targets.motion, targets.depth_confidence)
     unfounded = separation.motion_unfounded(
         batch.static.blends, weights, targets.motion[batch.samples.ray_indices], len(targets)
     )

@@ -72,9 +72,11 @@ def test_entropy_is_least_at_both_ends():
 
 
 def test_motion_evidence_by_hand():
-    missing, present = separation.motion_evidence(torch.tensor([0.25, 0.5]), torch.tensor([1.0, 0.0]))
+    missing, present = separation.motion_evidence(
+        torch.tensor([0.25, 0.5]), torch.tensor([1.0, 0.0]), torch.tensor([1.0, 0.5])
+    )
     assert math.isclose(missing, 0.375)
-    assert math.isclose(present, 0.25)
+    assert math.isclose(present, 0.125)
 
 
 def test_motion_unfounded_by_hand():
