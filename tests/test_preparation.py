@@ -1,0 +1,155 @@
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from saff_fast import preparation
+from saff_fast.errors import UserError
+from saff_fast.files import read_image, write_image
+from saff_fast.preparation import prepare, prepare_synthetic
+from saff_fast.priors.poses import Reconstruction
+from saff_fast.scene.reader import read_scene
+from saff_fast.scene.synthetic import SyntheticScene
+
+HEIGHT, WIDTH, N_FRAMES = 36, 64, 4
+
+
+class FlatBackbone:
+    """Describes a crop by its mean colours."""
+
+    name = "flat"
+
+    def __call__(self, frame, image, box):
+        return cv2.resize(image, (16, 9), interpolation=cv2.INTER_AREA), None
+
+
+@pytest.fixture(scope="module")
+def synthetic():
+    return SyntheticScene(HEIGHT, WIDTH, N_FRAMES)
+
+
+@pytest.fixture(scope="module")
+def views(synthetic):
+    return [synthetic.render(i, i) for i in range(N_FRAMES)]
+
+
+@pytest.fixture
+def source(tmp_path, views):
+    for i, view in enumerate(views):
+        write_image(tmp_path / "photos" / f"shot {i}.png", view.rgb)
+    return tmp_path / "photos"
+
+
+@pytest.fixture(autouse=True)
+def _no_networks(monkeypatch, synthetic, views):
+    """The rig's true cameras and points on its surfaces stand in for structure from motion."""
+
+    def reconstruct(images, names):
+        c2w = np.stack([view.c2w for view in views])
+        y, x = np.mgrid[2:HEIGHT:4, 2:WIDTH:4]
+        fx, fy, cx, cy = synthetic.intrinsics
+        local = np.stack([(x + 0.5 - cx) / fx, (y + 0.5 - cy) / fy, np.ones(x.shape)], -1) * views[0].depth[y, x, None]
+        points = local[~views[0].motion[y, x]] @ c2w[0, :, :3].T + c2w[0, :, 3]
+        visible = np.ones((N_FRAMES, len(points)), bool)
+        return Reconstruction(
+            c2w, synthetic.intrinsics, WIDTH, HEIGHT, synthetic.intrinsics, 0.0, points, visible, 0.25
+        )
+
+    monkeypatch.setattr(preparation, "reconstruct", reconstruct)
+    monkeypatch.setattr(preparation, "choose_backbone", lambda weights: FlatBackbone())
+    monkeypatch.setattr(preparation, "find_dino_weights", lambda: None)
+
+
+def snapshot(folder):
+    return {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_prepare_writes_a_scene_and_then_does_nothing(tmp_path, source, views):
+    lines = []
+    report = prepare(source, tmp_path / "scene", height=HEIGHT, report=lines.append)
+    assert report.stages == ("cameras", "geometry", "semantics")
+    assert report.n_frames == N_FRAMES
+    scene = read_scene(tmp_path / "scene", HEIGHT)
+    np.testing.assert_array_equal(scene.images[2], views[2].rgb)
+    assert scene.semantics.shape[:3] == (N_FRAMES, HEIGHT, WIDTH)
+    static = ~views[1].motion & (scene.depth_confidences[1].numpy() > 0.5)
+    ratio = scene.disparities[1].numpy()[static] * views[1].depth[static]
+    assert static.mean() > 0.5
+    assert abs(np.median(ratio) - 1) < 0.02
+
+    before = snapshot(tmp_path / "scene")
+    lines.clear()
+    assert prepare(source, tmp_path / "scene", height=HEIGHT, report=lines.append).stages == ()
+    assert lines == [f"{tmp_path / 'scene'} is up to date: nothing to do."]
+    assert snapshot(tmp_path / "scene") == before
+
+
+def test_only_what_changed_is_computed_again(tmp_path, source):
+    folder = tmp_path / "scene"
+    prepare(source, folder, height=HEIGHT)
+    assert prepare(source, folder, height=18).stages == ("geometry", "semantics")
+    assert [p.name for p in folder.glob("images_*")] == ["images_32x18"]
+    (folder / "semantics" / "00001.npz").unlink()
+    assert prepare(source, folder, height=18).stages == ("semantics",)
+    write_image(source / "shot 0.png", 255 - read_image(source / "shot 0.png"))
+    assert prepare(source, folder, height=18).stages == ("cameras", "geometry", "semantics")
+
+
+def test_an_interrupted_stage_is_done_again(tmp_path, source, monkeypatch):
+    folder = tmp_path / "scene"
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(preparation, "densify", stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(source, folder, height=HEIGHT)
+    assert prepare(source, folder, height=HEIGHT).stages == ("geometry", "semantics")
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path, source):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "images").mkdir()
+    (folder / "images" / "holiday.png").write_bytes(b"dear to me")
+    before = snapshot(folder)
+    with pytest.raises(UserError, match="mine must be new, empty or an earlier scene"):
+        prepare(source, folder)
+    assert snapshot(folder) == before
+
+
+def test_the_scene_of_other_pictures_is_left_alone(tmp_path, source):
+    folder = tmp_path / "scene"
+    prepare(source, folder, height=HEIGHT)
+    before = snapshot(folder)
+    shutil.copytree(source, tmp_path / "others")
+    write_image(tmp_path / "others" / "shot 0.png", np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    with pytest.raises(UserError, match="holds the scene of"):
+        prepare(tmp_path / "others", folder)
+    assert snapshot(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"height": 8}, "--height must be between 16 and 4320"), ({"weights": "none.pth"}, "--weights must be a file")],
+)
+def test_bad_options_are_named(tmp_path, source, options, message):
+    if "weights" in options:
+        options = {"weights": tmp_path / options["weights"]}
+    with pytest.raises(UserError, match=message):
+        prepare(source, tmp_path / "scene", **options)
+    assert not (tmp_path / "scene").exists()
+
+
+def test_synthetic_scene_is_what_prepare_would_compute(tmp_path, views):
+    prepare_synthetic(tmp_path / "scene", HEIGHT, WIDTH, N_FRAMES)
+    scene = read_scene(tmp_path / "scene", HEIGHT)
+    assert len(scene) == N_FRAMES
+    assert scene.semantics.shape == (N_FRAMES, HEIGHT, WIDTH, 64)
+    moving, still = scene.motion_masks[1][views[1].motion], scene.motion_masks[1][~views[1].motion]
+    assert moving.mean() > 4 * still.mean()
+    salient = scene.saliencies[1].float()
+    assert salient[views[1].motion].mean() > 2 * salient[~views[1].motion].mean()
+    assert (tmp_path / "scene" / "truth" / "depth" / "00000.npy").exists()
