@@ -16,9 +16,11 @@ class PerRow:
     """A bundle of tensors that share their first axis."""
 
     def __getitem__(self, index: slice | Tensor) -> Self:
+        """The chosen rows."""
         return type(self)(*(getattr(self, f.name)[index] for f in fields(self)))  # type: ignore[arg-type]
 
     def __len__(self) -> int:
+        """Number of rows."""
         return getattr(self, fields(self)[0].name).shape[0]  # type: ignore[arg-type]
 
     def to(self, device: torch.device | str) -> Self:

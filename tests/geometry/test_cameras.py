@@ -1,6 +1,7 @@
 """Pixels to rays and back."""
 
 import torch
+
 from saff_fast.geometry.cameras import Cameras
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from saff_fast.geometry.cameras import Cameras
 from saff_fast.geometry.rays import depth_to_parameter, parameter_to_depth, pixel_rays
 from saff_fast.geometry.spaces import NdcSpace
