@@ -71,13 +71,7 @@ class FrameFlows:
         return len(self._images)
 
     def _compute(self, source: int, target: int) -> Float[np.ndarray, "h w 2"]:
-        # DIS cuts the image into one stripe a thread, and its search does not cross stripes.
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        try:
-            return self._estimate(self._images[source], self._images[target])
-        finally:
-            cv2.setNumThreads(threads)
+        return self._estimate(self._images[source], self._images[target])
 
     def between(self, source: int, target: int) -> tuple[Float[np.ndarray, "h w 2"], Bool[np.ndarray, "h w"]]:
         """Flow from frame `source` to frame `target`, and where it is consistent with the flow back."""

@@ -115,7 +115,11 @@ def _simplified(model):
     options.refine_extra_params = False
     options.print_summary = False
     options.ceres.solver_options.num_threads = 1
-    pycolmap.bundle_adjustment(pinhole, options)
+    config = pycolmap.BundleAdjustmentConfig()
+    for image_id in pinhole.images:
+        config.add_image(image_id)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    pycolmap.create_default_bundle_adjuster(options, config, pinhole).solve()
     pinhole.update_point_3d_errors()
     rise = pinhole.compute_mean_reprojection_error() - model.compute_mean_reprojection_error()
     return pinhole if rise < PINHOLE_TOLERANCE else model
