@@ -173,9 +173,8 @@ def _summarise(tally: _Tally) -> dict[str, Any]:
     extra: dict[str, Any] = {}
     results: dict[str, Any] = {}
     splits = {split: tally.splits[split].means() for split in SPLITS if split in tally.splits}
-    if splits:
-        results["splits"] = {split: _only(means, _SPLIT_KEYS) for split, means in splits.items()}
-        extra["splits"] = {split: _without(means, _SPLIT_KEYS) for split, means in splits.items()}
+    results["splits"] = _filled({split: _only(means, _SPLIT_KEYS) for split, means in splits.items()})
+    extra["splits"] = _filled({split: _without(means, _SPLIT_KEYS) for split, means in splits.items()})
     held_out = tally.held_out.means()
     if held_out:
         results["held_out"] = _only(held_out, _HELD_OUT_KEYS)
@@ -189,8 +188,13 @@ def _summarise(tally: _Tally) -> dict[str, Any]:
     extra["depth_mean_of_view_medians"] = tally.view_medians.means()
     extra["flow_epe_median"] = _without(flow, ("moving",))
     extra["flow_epe_mean"] = tally.flow.means()
-    results["extra"] = {name: value for name, value in extra.items() if value}
-    return results
+    results["extra"] = _filled(extra)
+    return _filled(results)
+
+
+def _filled(values: dict[str, Any]) -> dict[str, Any]:
+    """Without empty entries: what has no truth is absent."""
+    return {key: value for key, value in values.items() if value != {}}
 
 
 def _only(values: dict[str, float], keys: tuple[str, ...]) -> dict[str, float]:

@@ -1,12 +1,17 @@
 """Likeness of pictures: PSNR and SSIM, over the whole image or part of it."""
 
+from typing import Any
+
 import numpy as np
+import skimage.metrics
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
-from skimage.metrics import structural_similarity
 
 PSNR_LIMIT = 100.0
 """PSNR of identical pictures in dB, where the formula has no finite value."""
+
+# scikit-image has no types.
+_structural_similarity: Any = skimage.metrics.structural_similarity
 
 Image = Float[ndarray, "height width 3"] | UInt8[ndarray, "height width 3"]
 Mask = Bool[ndarray, "height width"]
@@ -39,8 +44,8 @@ def ssim(image: Image, truth: Image, mask: Mask | None = None) -> float:
     """
     settings = {"win_size": 7, "data_range": 1.0, "channel_axis": 2}
     if mask is None:
-        return float(structural_similarity(_unit(image), _unit(truth), **settings))
+        return float(_structural_similarity(_unit(image), _unit(truth), **settings))
     if not mask.any():
         return float("nan")
-    _, similarity = structural_similarity(_unit(image), _unit(truth), full=True, **settings)
+    _, similarity = _structural_similarity(_unit(image), _unit(truth), full=True, **settings)
     return float(similarity[mask].mean())

@@ -33,7 +33,7 @@ class SegmentConfig:
     what is salient but never moves."""
     vote_threshold: float = 0.07
     """Mean evidence over a label's pixels above which a view votes for it (published)."""
-    relative_threshold: float = 0.2
+    relative_threshold: float = 0.3
     """That evidence must also exceed this share of the strongest label's mean; 0 leaves it out (published)."""
     quorum: float = 0.7
     """Share of the views in which a label occurs that must vote for it."""

@@ -35,7 +35,7 @@ def find(run, centroids, config):
         ({}, {0, 1}),
         ({"relative_threshold": 0.0}, {0, 1, 2}),
         ({"evidence": "saliency", "relative_threshold": 0.0}, {0, 1, 2, 3}),
-        ({"evidence": "dynamic"}, {0, 1, 4}),
+        ({"evidence": "dynamic", "relative_threshold": 0.35}, {0, 1, 4}),
     ],
 )
 def test_evidence_and_thresholds(tmp_path, change, elected):
