@@ -19,7 +19,7 @@ _CELL_WIDTH = 240
 _GAP = 4
 _MARGIN = 120  # for the rows' names
 _HEADER = 28
-_SHOWN = {"input": (0.1, 0.5, 0.9), "fix_cam0": (0.3, 0.8), "fix_time0": (0.6,)}  # places within each split
+_SHOWN = {"input": (0.1, 0.5, 0.8), "fix_cam0": (0.3, 0.8), "fix_time0": (0.6,)}  # places within each split
 
 Picture = UInt8[ndarray, "height width 3"]
 
