@@ -42,7 +42,7 @@ def finished(scene_folder, tmp_path_factory, tiny_config):
 
 
 def test_a_hundred_steps_lower_the_losses(scene_folder, tmp_path, tiny_config):
-    train(scene_folder, tmp_path / "run", tiny_config(steps=100))
+    train(scene_folder, tmp_path / "run", tiny_config(steps=100, first_sweep=1000))
     log = metrics(tmp_path / "run")
     # Saliency is left out: it starts at its mean here, and so small a field gets no further.
     for term in ("rgb", "semantic", "depth", "dynamic_rgb", "next_rgb", "previous_rgb"):
