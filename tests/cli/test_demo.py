@@ -30,6 +30,7 @@ def small(tmp_path, monkeypatch):
     return tmp_path / "demo"
 
 
+@pytest.mark.slow
 def test_demo_leaves_figures_and_pictures(small, capsys):
     assert main(["demo", "--out", str(small)]) == 0
     results = json.loads((small / "results.json").read_text())
