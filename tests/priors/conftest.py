@@ -11,9 +11,10 @@ HEIGHT, WIDTH = 36, 64
 class ExactWorld:
     """A slanted plane seen by five cameras, with exact flow; a block of pixels may move on its own."""
 
-    def __init__(self, velocity=(0.0, 0.0)):
+    def __init__(self, velocity=(0.0, 0.0), baseline=1.0):
         c2w = np.tile(np.eye(3, 4), (5, 1, 1))
         c2w[:, :, 3] = [(0, 0, 0), (0.2, 0.05, 0), (0.4, -0.1, 0.1), (0.5, 0.2, 0), (0.9, 0.1, -0.1)]
+        c2w[:, :, 3] *= baseline
         intrinsics = np.tile([60.0, 60.0, WIDTH / 2, HEIGHT / 2], (5, 1))
         self.cameras = Cameras(torch.from_numpy(c2w), torch.from_numpy(intrinsics), HEIGHT, WIDTH)
         self.block = np.zeros((HEIGHT, WIDTH), bool)
@@ -49,3 +50,8 @@ def static_world():
 @pytest.fixture(scope="session")
 def moving_world():
     return ExactWorld(velocity=(0.5, 3.0))
+
+
+@pytest.fixture(scope="session")
+def world_without_baseline():
+    return ExactWorld(baseline=1e-3)
