@@ -6,18 +6,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saff_fast.fields.scene_field import SceneField
-from saff_fast.geometry.cameras import Cameras
 from saff_fast.geometry.projection import project_expected_point
 from saff_fast.geometry.rays import pixel_rays
-from saff_fast.geometry.spaces import NdcSpace
 from saff_fast.losses import geometry, motion, separation
 from saff_fast.losses.reconstruction import reconstruction
 from saff_fast.ops import accumulate
 from saff_fast.render.compositing import composite_dynamic
-from saff_fast.render.renderer import RenderedBatch, Renderer
+from saff_fast.render.renderer import RenderedBatch
 from saff_fast.scene.sampler import Targets
 from saff_fast.train.config import LossConfig
+from saff_fast.train.model import SceneModel
 from saff_fast.types import DynamicOutputs
 
 
@@ -36,19 +34,8 @@ class MovingPart:
     """How much each ray is believed to show something that moves; carries no gradient."""
 
 
-@dataclass(frozen=True)
-class StepModel:
-    """What a training step renders with."""
-
-    field: SceneField
-    renderer: Renderer
-    space: NdcSpace
-    cameras: Cameras
-    n_frames: int
-
-
 def batch_losses(
-    model: StepModel, targets: Targets, n_moving: int, generator: torch.Generator, config: LossConfig, progress: float
+    model: SceneModel, targets: Targets, n_moving: int, generator: torch.Generator, config: LossConfig, progress: float
 ) -> tuple[dict[str, Tensor], dict[str, float]]:
     """Weighted loss terms of a batch by name, and statistics for the log.
 
@@ -128,7 +115,7 @@ def _moving_part(batch: RenderedBatch, targets: Targets, n_moving: int) -> Movin
     )
 
 
-def _dynamic_terms(model: StepModel, moving: MovingPart, config: LossConfig, depth_weight: float) -> dict[str, Tensor]:
+def _dynamic_terms(model: SceneModel, moving: MovingPart, config: LossConfig, depth_weight: float) -> dict[str, Tensor]:
     """The dynamic field alone: pictures, depth, projected flow, flow regularisers."""
     targets, samples = moving.targets, moving.samples
     semantics = model.field.dynamic_semantics
@@ -163,7 +150,7 @@ def _dynamic_terms(model: StepModel, moving: MovingPart, config: LossConfig, dep
 
 
 def projected_flow(
-    model: StepModel, moving: MovingPart, weights: Float[Tensor, " n_samples"], flows: Tensor, sign: int
+    model: SceneModel, moving: MovingPart, weights: Float[Tensor, " n_samples"], flows: Tensor, sign: int
 ) -> Float[Tensor, "n_rays 2"]:
     """Pixel of each ray's expected point, moved by its flow, in the neighbour frame's camera.
 
@@ -178,7 +165,7 @@ def projected_flow(
     return project_expected_point(model.space, model.cameras, poses, points)
 
 
-def _warp_terms(model: StepModel, moving: MovingPart, sign: int, config: LossConfig) -> dict[str, Tensor]:
+def _warp_terms(model: SceneModel, moving: MovingPart, sign: int, config: LossConfig) -> dict[str, Tensor]:
     """The picture of this frame, rendered from the dynamic field of a neighbour frame through scene flow."""
     samples, targets = moving.samples, moving.targets
     flows, occlusions = (

@@ -29,7 +29,7 @@ from saff_fast.train.memory import keep_freed_memory
 from saff_fast.train.model import SceneModel, build_model, restore_model
 from saff_fast.train.run_folder import open_run
 from saff_fast.train.seeding import seed_occupancy
-from saff_fast.train.step import StepModel, batch_losses
+from saff_fast.train.step import batch_losses
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,8 @@ class Trainer:
         targets, generator = self._sampler.sample(step, config.train.rays, config.train.moving_rays)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(config.train, step)
-        model = self.model
-        step_model = StepModel(model.field, model.renderer, model.space, model.cameras, model.n_frames)
         share = step / config.train.steps
-        terms, statistics = batch_losses(step_model, targets, config.train.moving_rays, generator, config.loss, share)
+        terms, statistics = batch_losses(self.model, targets, config.train.moving_rays, generator, config.loss, share)
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         self.optimiser.step()
