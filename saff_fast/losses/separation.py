@@ -13,14 +13,14 @@ def blend_entropy(blends: Float[Tensor, " n_samples"], weights: Float[Tensor, " 
 
 
 def motion_evidence(
-    blend: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"], depth_confidence: Float[Tensor, " n_rays"]
+    blend: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"], known: Float[Tensor, " n_rays"]
 ) -> tuple[Tensor, Tensor]:
     """Dynamic share that is missing where motion was seen, and that is present where stillness was.
 
-    A pixel without evidence of motion is unknown rather than static, unless several frames agree on its depth: the
-    second term counts as much as the depth prior is trusted.
+    A pixel without evidence of motion is unknown rather than static, unless several frames agree on its depth or the
+    static field explains it: the second term counts as much as that is `known`.
     """
-    return (motion * (1 - blend).clamp_min(0)).mean(), ((1 - motion) * depth_confidence * blend).mean()
+    return (motion * (1 - blend).clamp_min(0)).mean(), ((1 - motion) * known * blend).mean()
 
 
 def motion_unfounded(
@@ -41,3 +41,23 @@ def motion_unfounded(
         n_rays: Number of rays.
     """
     return (blends * weights * (1 - motion)).sum() / n_rays
+
+
+def explained(error: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"]) -> Float[Tensor, " n_rays"]:
+    """How well the static field alone explains each pixel, 0 to 1.
+
+    `1 / (1 + (e / 9m)^2)` of its squared colour error `e`, where `m` is the median error of the pixels without evidence
+    of motion: half at three times the typical difference in colour.
+    """
+    still = error[motion < 0.5]
+    typical = (still if len(still) else error).median().clamp_min(1e-6)
+    return 1 / (1 + (error / (9 * typical)).square())
+
+
+def vacant(opacity: Float[Tensor, " n_rays"], attention: Float[Tensor, " n_rays"]) -> Tensor:
+    """Opacity of the dynamic field on its own in front of what is not believed to move.
+
+    Without it the dynamic field keeps haze around movers that blend hides at the times that were seen, and that shows
+    at the times between.
+    """
+    return ((1 - attention).clamp_min(0) * opacity).mean()

@@ -65,6 +65,16 @@ def composite_joint(
     return outputs, weights_static, weights_dynamic
 
 
+def static_rgb(
+    static: StaticOutputs,
+    samples: PackedSamples,
+    lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],
+) -> Float[Tensor, "n_rays 3"]:
+    """Colour of the static field alone, without blend (method section 4, "static only")."""
+    weights = render_weights(static.sigmas, lengths[0], samples.packed_info)
+    return accumulate(weights, static.rgbs, samples.packed_info)
+
+
 def composite_dynamic(
     dynamic: DynamicOutputs,
     lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],

@@ -53,15 +53,14 @@ class OccupancyGrid(nn.Module):
     A ray of frame k marches through static or dynamic[k] cells; a union over all times would spend most samples on
     where things have been. The grid starts as a shell around the depth prior (`seed`), its *candidates*. From time to
     time a sweep renders every trained frame and each cell remembers the largest weight that it had in any ray
-    (`observe`); cells that are empty, or hidden behind something opaque, fade and are dropped. Memory fades slowly and
-    neighbours of seen cells stay, so no cell is lost because rays happened to miss it, and surfaces can still move.
+    (`observe_*`); cells that are empty, or hidden behind something opaque, fade and are dropped. Memory fades slowly
+    and neighbours of seen cells stay, so no cell is lost because rays happened to miss it, and surfaces can still move.
     """
 
     static_candidates: Tensor
     dynamic_candidates: Tensor
     static_weight: Tensor
     dynamic_weight: Tensor
-    trained: Tensor
     static_bits: Tensor
     dynamic_bits: Tensor
 
@@ -75,7 +74,6 @@ class OccupancyGrid(nn.Module):
         self.register_buffer("dynamic_candidates", torch.ones(n_frames, n, n, n, dtype=torch.bool))
         self.register_buffer("static_weight", torch.full((n**3,), config.initial_weight))
         self.register_buffer("dynamic_weight", remembered)
-        self.register_buffer("trained", torch.ones(n_frames, dtype=torch.bool))
         self.refresh()
 
     def seed(
@@ -84,10 +82,13 @@ class OccupancyGrid(nn.Module):
         dynamic: Bool[Tensor, "n_frames x y z"],
         trained: Bool[Tensor, " n_frames"],
     ) -> None:
-        """Start from these cells; all others stay empty. Frames that are not `trained` follow their neighbours."""
+        """Start from these cells; all others stay empty. Frames that are not `trained` start empty.
+
+        What is in their slices is where scene flow takes what the frames beside them show.
+        """
         self.static_candidates.copy_(static)
         self.dynamic_candidates.copy_(dynamic)
-        self.trained.copy_(trained)
+        self.dynamic_weight[~trained] = 0
         self.refresh()
 
     def march(self, rays: Rays, jitter: Float[Tensor, " n_rays"] | None) -> PackedSamples:
@@ -98,27 +99,24 @@ class OccupancyGrid(nn.Module):
         return march(rays.origins, rays.directions, frames, *bits, (n, n, n), self.config.n_steps, jitter)
 
     def forget(self) -> None:
-        """Let every cell's memory fade; to be followed by `observe` for each trained frame, and by `refresh`."""
+        """Let every cell's memory fade; to be followed by `observe_*` for each trained frame, and by `refresh`."""
         self.static_weight *= self.config.decay
         self.dynamic_weight *= self.config.decay
 
-    def observe(self, frame: int, static: SeenSamples, dynamic: SeenSamples) -> None:
-        """Remember the largest weight that a cell had in a ray of `frame`."""
-        _remember(self.static_weight, self._cells(static.positions), static.weights)
-        _remember(self.dynamic_weight[frame], self._cells(dynamic.positions), dynamic.weights)
+    def observe_static(self, samples: SeenSamples) -> None:
+        """Remember the largest weight that a static cell had in any ray."""
+        _remember(self.static_weight, self._cells(samples.positions), samples.weights)
+
+    def observe_dynamic(self, frame: int, samples: SeenSamples) -> None:
+        """Remember the largest weight that a dynamic cell had at the time of `frame`."""
+        _remember(self.dynamic_weight[frame], self._cells(samples.positions), samples.weights)
 
     def refresh(self) -> None:
-        """Bits from candidates and memory. A cell stays if it or a neighbour is seen, so that surfaces can move.
-
-        The slice of a frame that is not trained on is that of its neighbours.
-        """
+        """Bits from candidates and memory. A cell stays if it or a neighbour is seen, so that surfaces can move."""
         n, config = self.config.resolution, self.config
         seen = (self.static_weight > config.static_threshold).view(1, n, n, n)
         static = self.static_candidates & dilate(seen)[0]
         slices = self.dynamic_candidates & dilate((self.dynamic_weight > config.dynamic_threshold).view(-1, n, n, n))
-        for frame in (~self.trained).nonzero().squeeze(1).tolist():
-            near = [k for k in (frame - 1, frame + 1) if 0 <= k < self.n_frames]
-            slices[frame] = dilate(slices[near]).any(0)
         self.register_buffer("static_bits", pack_bits(static))
         self.register_buffer("dynamic_bits", pack_bits(slices))
 
@@ -134,7 +132,13 @@ def _remember(memory: Float[Tensor, " n_cells"], cells: Int[Tensor, " n"], weigh
 
 def dilate(cells: Bool[Tensor, "n x y z"]) -> Bool[Tensor, "n x y z"]:
     """Cells and their 26 neighbours."""
-    return torch.nn.functional.max_pool3d(cells.float().unsqueeze(1), 3, stride=1, padding=1).squeeze(1) > 0
+    grown = cells
+    for axis in (1, 2, 3):
+        low, high = (slice(None),) * axis + (slice(1, None),), (slice(None),) * axis + (slice(None, -1),)
+        before, grown = grown, grown.clone()
+        grown[low] |= before[high]
+        grown[high] |= before[low]
+    return grown
 
 
 def shell(

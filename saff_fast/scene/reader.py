@@ -78,6 +78,11 @@ def read_world_transform(folder: Path) -> WorldTransform:
     return _read_poses(folder).transform
 
 
+def read_motion_masks(folder: Path, size: tuple[int, int]) -> Float[ndarray, "n_frames height width"] | None:
+    """Evidence of motion of every frame of a scene folder, 0 to 1, at `size`; None where the folder has none."""
+    return _read_motion_masks(_read_frames(folder), size)
+
+
 def _read_frames(folder: Path) -> _Frames:
     if not folder.is_dir():
         raise UserError(f"{folder} must be a scene folder, but there is no such folder; run `saff-fast prepare` first.")

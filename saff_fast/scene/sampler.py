@@ -37,7 +37,7 @@ class PixelSampler:
     """Draws batches from the training frames, all frames mixed.
 
     A batch depends on the seed and the step alone, so a resumed run sees the batches it would have seen. The first
-    `n_moving` pixels of a batch are drawn where `attention` is high, the others uniformly.
+    `n_moving` pixels of a batch are drawn where there is evidence of motion and beside it, the others uniformly.
     """
 
     def __init__(self, scene: Scene, depth: Float[Tensor, "n_frames h w"], frames: list[int], seed: int) -> None:
@@ -46,11 +46,11 @@ class PixelSampler:
         self._seed = seed
         self._pixels_per_frame = scene.cameras.height * scene.cameras.width
         self._frames = torch.tensor(frames)
-        self.set_attention(scene.motion_masks)
-
-    def set_attention(self, attention: Float[Tensor, "n_frames h w"]) -> None:
-        """Draw the moving part of later batches with probability proportional to `attention`."""
-        weights = attention[self._frames].reshape(-1).double()
+        # What is beside a mover tells where it ends.
+        reach = 2 * (scene.cameras.height // 32) + 1
+        masks = scene.motion_masks[self._frames]
+        beside = torch.nn.functional.max_pool2d(masks.unsqueeze(1), reach, stride=1, padding=reach // 2).squeeze(1)
+        weights = (masks + beside / 2).reshape(-1).double()
         if float(weights.sum()) <= 0:
             weights = torch.ones_like(weights)
         self._cumulative = weights.cumsum(0)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from saff_fast.segment.kmeans import KMeansConfig
 
-Evidence = Literal["saliency", "dynamic", "dynamic_saliency"]
+Evidence = Literal["saliency", "motion", "moving_saliency"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,20 +28,20 @@ class SegmentConfig:
     vote_first: bool = True
     """Vote on the clusters and merge only those of one outcome, so that no object dissolves in a background cluster
     (published: merge, then vote)."""
-    evidence: Evidence = "dynamic_saliency"
-    """What a view votes by: rendered saliency (published), rendered dynamic share, or their product, which leaves out
-    what is salient but never moves."""
+    evidence: Evidence = "moving_saliency"
+    """What a view votes by: rendered saliency (published), motion (rendered dynamic share or the motion seen in the
+    frame), or their product, which leaves out what is salient but never moves."""
     vote_threshold: float = 0.07
     """Mean evidence over a label's pixels above which a view votes for it (published)."""
-    relative_threshold: float = 0.3
+    relative_threshold: float = 0.2
     """That evidence must also exceed this share of the strongest label's mean; 0 leaves it out (published)."""
     quorum: float = 0.7
     """Share of the views in which a label occurs that must vote for it."""
     min_label_share: float = 0.0005
     """A label occurs in a view when it has at least this share of the pixels."""
-    rim_dynamic: float = 0.85
-    """Object pixels with a smaller dynamic share leave where they connect to the background; 0 keeps all
-    (published)."""
+    rim_dynamic: float = 0.4
+    """Object pixels with a smaller dynamic share, relative to the median of their cluster, leave where they connect to
+    the background; 0 keeps all (published)."""
     min_component: float = 0.001
     """Connected pieces of the foreground, and holes in it, below this share of the pixels are removed;
     0 keeps all (published)."""

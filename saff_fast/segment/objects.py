@@ -26,6 +26,8 @@ class Objects:
     """Outcome by root cluster."""
     threshold: float
     """Mean evidence that a view had to exceed."""
+    dynamic: Float[Tensor, " k"]
+    """Median dynamic share of each cluster's pixels."""
 
 
 def find_objects(
@@ -54,12 +56,29 @@ def find_objects(
     order = sorted(singles[is_root].tolist(), key=lambda c: (not elected[c], -int(areas[c]), c))
     numbers = torch.zeros(k, dtype=torch.int64)
     numbers[order] = torch.arange(1, len(order) + 1)
-    return Objects(roots, numbers[roots], int((is_root & elected).sum()), votes, threshold)
+    return Objects(
+        roots,
+        numbers[roots],
+        int((is_root & elected).sum()),
+        votes,
+        threshold,
+        _median_dynamic(renders, views, labels, k),
+    )
 
 
 def read_evidence(renders: Renders, view: View, kind: Evidence) -> Float[Tensor, "height width"]:
     """What a view votes by, in [0, 1]."""
-    if kind == "dynamic":
-        return renders.grey(view, "blend")
+    if kind == "motion":
+        return renders.moving(view)
     saliency = renders.grey(view, "sal")
-    return saliency * renders.grey(view, "blend") if kind == "dynamic_saliency" else saliency
+    return saliency * renders.moving(view) if kind == "moving_saliency" else saliency
+
+
+def _median_dynamic(renders: Renders, views: list[View], labels: dict[int, Tensor], k: int) -> Float[Tensor, " k"]:
+    """Median dynamic share of each cluster's pixels over `views`, to one of 256 steps; 0 for an empty cluster."""
+    histogram = torch.zeros(k * 256, dtype=torch.int64)
+    for view in views:
+        steps = (renders.dynamic(view) * 255).round().long()
+        histogram += torch.bincount((labels[view.id] * 256 + steps).reshape(-1), minlength=k * 256)
+    counts = histogram.view(k, 256).cumsum(1)
+    return (2 * counts < counts[:, -1:]).sum(1) / 255

@@ -90,8 +90,8 @@ def _write_view(
     if objects.n_objects:
         chosen = torch.nonzero(objects.ids <= objects.n_objects)[:, 0]
         nearest = objects.ids[clusters.nearest(renders, view, chosen)].numpy()
-        dynamic = renders.grey(view, "blend").numpy()
-        final = refine(final, nearest, dynamic, rim_dynamic=config.rim_dynamic, min_component=config.min_component)
+        static = renders.dynamic(view) < config.rim_dynamic * objects.dynamic[labels]
+        final = refine(final, nearest, static.numpy(), min_component=config.min_component)
     write_labels(out / "final", view.id, final)
     write_labels(out / "no_salient", view.id, merged.numpy())
     write_labels(out / "no_merge_no_salient", view.id, (labels + 1).numpy())

@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -11,9 +11,8 @@ _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 def refine(
     objects: Int[ndarray, "height width"],
     nearest: Int[ndarray, "height width"],
-    dynamic: Float[ndarray, "height width"],
+    static: Bool[ndarray, "height width"],
     *,
-    rim_dynamic: float,
     min_component: float,
 ) -> Int[ndarray, "height width"]:
     """The object map without its static rim, specks and small holes.
@@ -24,12 +23,11 @@ def refine(
     Args:
         objects: Object of each pixel by its cluster, 0 = background.
         nearest: Object whose prototype is nearest, for every pixel; never 0.
-        dynamic: Rendered dynamic share in [0, 1].
-        rim_dynamic: Object pixels with a smaller dynamic share are static.
+        static: Pixels that are less dynamic than their object is.
         min_component: Foreground pieces and enclosed holes below this share of the pixels are removed and filled.
     """
     foreground = objects > 0
-    foreground &= ~_connected_to(foreground & (dynamic < rim_dynamic), ~foreground)
+    foreground &= ~_connected_to(foreground & static, ~foreground)
     smallest = min_component * objects.size
     foreground &= ~small_components(foreground, smallest, connectivity=8)
     foreground |= small_components(~foreground, smallest, connectivity=4)

@@ -54,6 +54,20 @@ class Renders:
         image = read_labels(self.path(view, f"{kind}.png"))
         return torch.from_numpy(self._sized(view, f"{kind}.png", image).astype(np.float32) / 255)
 
+    def dynamic(self, view: View) -> Float[Tensor, "height width"]:
+        """Dynamic share of each pixel, in [0, 1]."""
+        return self.grey(view, "blend")
+
+    def moving(self, view: View) -> Float[Tensor, "height width"]:
+        """Evidence that each pixel moves, in [0, 1]: its dynamic share, or the motion seen in its frame if more.
+
+        What moves little is rendered well by the static field, and only the frames themselves tell that it moves.
+        """
+        dynamic = self.dynamic(view)
+        if not self.path(view, "motion.png").is_file():
+            return dynamic
+        return torch.maximum(dynamic, self.grey(view, "motion"))
+
     def depth(self, view: View) -> Float[ndarray, "height width"]:
         """Depth along camera z in the scene's units."""
         return self._sized(view, "depth.npy", read_npy(self.path(view, "depth.npy")))

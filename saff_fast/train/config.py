@@ -15,6 +15,8 @@ class LossConfig:
     """Semantic features, in every render that has a colour loss (`dino_coe`)."""
     saliency: float = 0.04
     """Saliency, likewise (`sal_coe`)."""
+    static: float = 1.0
+    """Colour of the static field alone, at pixels that it can explain."""
     dynamic: float = 1.0
     """Renders of the dynamic field alone, at pixels that move."""
     warp: float = 1.0
@@ -39,10 +41,12 @@ class LossConfig:
     """Static or dynamic, not half of each (`w_entropy`)."""
     motion_missing: float = 0.1
     """Dynamic share missing where motion was seen."""
-    motion_present: float = 0.1
-    """Dynamic share present where no motion was seen and the depth prior is trusted."""
+    motion_present: float = 0.2
+    """Dynamic share present where no motion was seen and the static field or the depth prior is trusted."""
     motion_unfounded: float = 0.06
     """Blend of what is seen where no motion was."""
+    vacant: float = 0.15
+    """Opacity of the dynamic field, at its own and at neighbouring times, in front of what is still."""
 
 
 @dataclass(frozen=True, kw_only=True)

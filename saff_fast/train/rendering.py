@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,6 +16,7 @@ from saff_fast.geometry.rays import parameter_to_depth, pixel_rays
 from saff_fast.ops import accumulate
 from saff_fast.render.renderer import RenderedBatch
 from saff_fast.render.views import View, protocol_views
+from saff_fast.scene.reader import read_motion_masks
 from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.model import SceneModel, restore_model
 from saff_fast.train.run_folder import read_config, read_meta
@@ -73,22 +75,33 @@ def render_run(run: Path, report: Callable[[int, int], None] = lambda done, tota
     """
     model, meta = load_run(run), read_meta(run)
     views = protocol_views(model.n_frames)
+    held_out = meta["config"]["train"]["hold_out"]
+    motion = _evidence_of_motion(Path(meta["scene"]), model)
     folder = run / "render"
     folder.mkdir(exist_ok=True)
     (folder / "views.json").unlink(missing_ok=True)
     for done, view in enumerate(views):
         report(done, len(views))
         _write_view(folder, view, render_view(model, view.pose, view.time))
+        if motion is not None and view.split == "input" and view.pose not in held_out:
+            write_image(folder / f"{view.id}_motion.png", (motion[view.pose] * 255).round().astype(np.uint8))
     listing = {
         "scene": meta["scene"],
         "height": model.cameras.height,
         "width": model.cameras.width,
         "n_frames": model.n_frames,
-        "held_out": meta["config"]["train"]["hold_out"],
+        "held_out": held_out,
         "views": [{"id": v.id, "split": v.split, "pose": v.pose, "time": v.time} for v in views],
     }
     save_json(folder / "views.json", listing)  # last: its presence says that the folder is complete
     report(len(views), len(views))
+
+
+def _evidence_of_motion(scene: Path, model: SceneModel) -> Float[np.ndarray, "n_frames h w"] | None:
+    """What the scene folder says moves; None where it is gone, since a run renders without it."""
+    if not scene.is_dir():
+        return None
+    return read_motion_masks(scene, (model.cameras.height, model.cameras.width))
 
 
 def _render_rays(model: SceneModel, pixels: Tensor, pose: int, time: float) -> dict[str, Tensor]:

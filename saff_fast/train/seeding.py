@@ -22,7 +22,7 @@ def seed_occupancy(
     config = model.occupancy.config
     pixels = model.cameras.pixel_grid()
     n = config.resolution
-    shells = torch.zeros(model.n_frames, n, n, n, dtype=torch.bool)
+    shells = torch.ones(model.n_frames, n, n, n, dtype=torch.bool)
     for frame in frames:
         poses = torch.full((len(pixels),), frame)
         rays = pixel_rays(model.space, model.cameras, poses, pixels, poses.float())
@@ -33,4 +33,4 @@ def seed_occupancy(
         shells[frame] = shell(rays, t, relative * (1 - t) + 1 / config.n_steps, config)
     trained = torch.zeros(model.n_frames, dtype=torch.bool)
     trained[frames] = True
-    model.occupancy.seed(shells.any(0), shells, trained)
+    model.occupancy.seed(shells[frames].any(0), shells, trained)

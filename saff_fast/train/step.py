@@ -1,5 +1,6 @@
 """One training step: the renders of a batch and their losses."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -11,12 +12,15 @@ from saff_fast.geometry.rays import pixel_rays
 from saff_fast.losses import geometry, motion, separation
 from saff_fast.losses.reconstruction import reconstruction
 from saff_fast.ops import accumulate
-from saff_fast.render.compositing import composite_dynamic
+from saff_fast.render.compositing import composite_dynamic, static_rgb
 from saff_fast.render.renderer import RenderedBatch
 from saff_fast.scene.sampler import Targets
 from saff_fast.train.config import LossConfig
 from saff_fast.train.model import SceneModel
 from saff_fast.types import DynamicOutputs
+
+_EXPLAINS_FROM, _EXPLAINS_FULLY = 0.1, 0.3
+"""Shares of the run: before the first the static field is too young to say what it can explain."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,13 @@ def batch_losses(
     rays = pixel_rays(model.space, model.cameras, targets.frames, targets.pixels, frames)
     batch = model.renderer(rays, jitter)
     depth_weight = config.depth * config.depth_end**progress
-    terms = _joint_terms(batch, targets, config, depth_weight)
+    static_error = (static_rgb(batch.static, batch.samples, batch.lengths) - targets.rgb).square().mean(-1)
+    fits = separation.explained(static_error.detach(), targets.motion)
+    explained = fits * min(max((progress - _EXPLAINS_FROM) / (_EXPLAINS_FULLY - _EXPLAINS_FROM), 0.0), 1.0)
+    # Flow bleeds over the edges of movers and takes its evidence of motion along: the picture itself knows better.
+    targets = dataclasses.replace(targets, motion=targets.motion * (1 - explained))
+    terms = _joint_terms(batch, targets, explained, config, depth_weight)
+    terms["static_rgb"] = config.static * (static_error * fits * (1 - targets.motion)).mean()
     moving = _moving_part(batch, targets, n_moving)
     if len(moving.positions):
         terms |= _dynamic_terms(model, moving, config, depth_weight)
@@ -74,14 +84,17 @@ def _weighted_reconstruction(
     return {f"{prefix}{name}": factor * weights[name] * term for name, term in terms.items()}
 
 
-def _joint_terms(batch: RenderedBatch, targets: Targets, config: LossConfig, depth_weight: float) -> dict[str, Tensor]:
+def _joint_terms(
+    batch: RenderedBatch, targets: Targets, explained: Tensor, config: LossConfig, depth_weight: float
+) -> dict[str, Tensor]:
     outputs = batch.outputs
     errors = reconstruction(outputs, targets.rgb, targets.semantic, targets.saliency)
     depth = geometry.depth(outputs.depth, outputs.opacity, targets.depth, targets.depth_confidence)
     where = batch.samples.dynamic_indices
     seen = batch.dynamic_weights.detach()
     weights = batch.static_weights.detach().index_add(0, where, seen)
-    missing, present = separation.motion_evidence(outputs.blend, targets.motion, targets.depth_confidence)
+    known = torch.maximum(explained, targets.depth_confidence)
+    missing, present = separation.motion_evidence(outputs.blend, targets.motion, known)
     unfounded = separation.motion_unfounded(
         batch.static.blends, weights, targets.motion[batch.samples.ray_indices], len(targets)
     )
@@ -125,6 +138,7 @@ def _dynamic_terms(model: SceneModel, moving: MovingPart, config: LossConfig, de
     depth = geometry.depth(outputs.depth, outputs.opacity, targets.depth, trusted)
     seen = weights.detach()
     terms = {
+        "vacant": config.vacant * separation.vacant(outputs.opacity, moving.attention),
         "dynamic_depth": depth_weight * depth,
         "flow_magnitude": config.flow_magnitude
         * (motion.magnitude(samples.flows_fw, seen) + motion.magnitude(samples.flows_bw, seen)),
@@ -182,5 +196,6 @@ def _warp_terms(model: SceneModel, moving: MovingPart, sign: int, config: LossCo
     back = warped.flows_bw if sign > 0 else warped.flows_fw
     prefix = "next_" if sign > 0 else "previous_"
     return _weighted_reconstruction(errors, prefix, config.warp, config) | {
+        f"{prefix}vacant": config.vacant * separation.vacant(outputs.opacity, moving.attention),
         f"{prefix}cycle": config.cycle * motion.cycle(flows, back, occlusions, seen * exists),
     }

@@ -82,3 +82,21 @@ def test_motion_evidence_by_hand():
 def test_motion_unfounded_by_hand():
     blends, weights = torch.tensor([0.5, 1.0, 1.0]), torch.tensor([1.0, 0.5, 1.0])
     assert math.isclose(separation.motion_unfounded(blends, weights, torch.tensor([0.0, 0.0, 1.0]), 2), 0.5)
+
+
+def test_the_static_field_explains_what_it_misses_no_more_than_usual():
+    errors = torch.tensor([0.01, 0.01, 0.01, 0.09, 1.0, 0.01])
+    motion = torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
+    explained = separation.explained(errors, motion)
+    assert math.isclose(explained[3], 0.5, rel_tol=1e-5)
+    assert explained[4] < 0.01
+    assert explained[5] > 0.98
+
+
+def test_where_everything_moves_the_usual_error_is_that_of_all():
+    assert math.isclose(separation.explained(torch.full((3,), 0.2), torch.ones(3))[0], 81 / 82, rel_tol=1e-5)
+
+
+def test_vacant_counts_only_what_is_still():
+    assert math.isclose(separation.vacant(torch.tensor([0.5, 1.0]), torch.tensor([0.0, 1.0])), 0.25)
+    assert separation.vacant(torch.tensor([1.0]), torch.tensor([1.2])) == 0

@@ -1,10 +1,12 @@
 """Joint compositing against a straight computation of the published formulas."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
 
-from saff_fast.render.compositing import composite_dynamic, composite_joint, sample_lengths
+from saff_fast.render.compositing import composite_dynamic, composite_joint, sample_lengths, static_rgb
 from saff_fast.types import DynamicOutputs, PackedSamples, StaticOutputs
 
 COUNTS = [4, 0, 7, 1]
@@ -99,3 +101,16 @@ def test_dynamic_alone_equals_joint_where_all_is_dynamic(samples, fields):
     alone, _ = composite_dynamic(dynamic, lengths, everywhere.packed_info, layers[1])
     for name in ("rgb", "depth", "opacity", "saliency", "semantic"):
         torch.testing.assert_close(getattr(joint, name), getattr(alone, name))
+
+
+def test_static_colour_is_the_joint_one_without_a_dynamic_field(samples, fields):
+    static, dynamic, layers = fields
+    lengths = sample_lengths(samples, torch.ones(len(COUNTS), 3, dtype=torch.float64))
+    nowhere = dataclasses.replace(
+        samples,
+        dynamic_indices=samples.dynamic_indices[:0],
+        dynamic_packed_info=torch.zeros_like(samples.packed_info),
+    )
+    nothing = DynamicOutputs(*(getattr(dynamic, name)[:0] for name in DynamicOutputs.__annotations__))
+    joint, *_ = composite_joint(static, nothing, nowhere, lengths, layers)
+    torch.testing.assert_close(static_rgb(static, samples, lengths), joint.rgb)

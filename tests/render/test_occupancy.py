@@ -2,7 +2,7 @@
 
 import torch
 
-from saff_fast.render.occupancy import OccupancyConfig, OccupancyGrid, SeenSamples, shell
+from saff_fast.render.occupancy import OccupancyConfig, OccupancyGrid, SeenSamples, dilate, shell
 from saff_fast.types import Rays
 
 CONFIG = OccupancyConfig(resolution=8, n_steps=16)
@@ -25,7 +25,8 @@ def look(grid, frame, depth, weight=1.0):
     positions = straight_rays(2000, frame).origins
     positions[:, 2] = depth
     seen = SeenSamples(positions, torch.full((2000,), weight))
-    grid.observe(frame, seen, seen)
+    grid.observe_static(seen)
+    grid.observe_dynamic(frame, seen)
     grid.refresh()
 
 
@@ -75,14 +76,22 @@ def test_dynamic_cells_are_remembered_by_frame():
     assert len(grid.march(straight_rays(10, 1), None).dynamic_indices) > 0
 
 
-def test_a_frame_without_training_has_the_slices_of_its_neighbours():
+def test_a_frame_without_training_has_what_it_was_told_of():
     grid = OccupancyGrid(CONFIG, 3)
     everything = torch.ones(3, 8, 8, 8, dtype=torch.bool)
     grid.seed(everything[0], everything, torch.tensor([True, False, True]))
-    for _ in range(4):
-        look(grid, 0, depth=0.2)
-    assert len(grid.march(straight_rays(10, 1), None).dynamic_indices) > 0
-    assert len(grid.march(straight_rays(10, 2), None).dynamic_indices) == 0
+    assert len(grid.march(straight_rays(10, 1), None).dynamic_indices) == 0
+    assert len(grid.march(straight_rays(10, 0), None).dynamic_indices) > 0
+    look(grid, 1, depth=0.2)
+    samples = grid.march(straight_rays(10, 1), None)
+    assert samples.t_ends[samples.dynamic_indices].max() == 3 / 8
+
+
+def test_dilation_reaches_all_26_neighbours():
+    cells = torch.zeros(2, 4, 5, 6, dtype=torch.bool)
+    cells[0, 1, 2, 3] = cells[1, 0, 4, 5] = True
+    expected = torch.nn.functional.max_pool3d(cells.float(), 3, stride=1, padding=1) > 0
+    assert torch.equal(dilate(cells), expected)
 
 
 def test_cells_outside_the_candidates_stay_empty():

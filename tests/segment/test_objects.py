@@ -35,7 +35,7 @@ def find(run, centroids, config):
         ({}, {0, 1}),
         ({"relative_threshold": 0.0}, {0, 1, 2}),
         ({"evidence": "saliency", "relative_threshold": 0.0}, {0, 1, 2, 3}),
-        ({"evidence": "dynamic", "relative_threshold": 0.35}, {0, 1, 4}),
+        ({"evidence": "motion", "relative_threshold": 0.35}, {0, 1, 4}),
     ],
 )
 def test_evidence_and_thresholds(tmp_path, change, elected):
@@ -43,6 +43,22 @@ def test_evidence_and_thresholds(tmp_path, change, elected):
     write_row(tmp_path, [0.8, 0.5, 0.3, 0.9, 0.0, 0.02], [1.0, 0.9, 0.3, 0.05, 0.9, 0.01])
     objects = find(tmp_path, torch.eye(6), replace(CONFIG, **change))
     assert {c for c in range(6) if objects.ids[c] <= objects.n_objects} == elected
+
+
+def test_motion_seen_in_a_frame_elects_what_the_field_holds_for_static(tmp_path):
+    write_row(tmp_path, [0.8, 0.8, 0.8], [1.0, 0.1, 0.1])
+    write_image(tmp_path / "render" / "0_motion.png", np.array([[0, 128, 0]], np.uint8))
+    objects = find(tmp_path, torch.eye(3), CONFIG)
+    assert {c for c in range(3) if objects.ids[c] <= objects.n_objects} == {0, 1}
+
+
+def test_dynamic_share_of_a_cluster_is_its_median(tmp_path):
+    write_row(tmp_path, [0.8] * 5, [0.2, 0.4, 1.0, 0.6, 0.6])
+    clusters = Clusters(torch.eye(3), torch.eye(3), True, (1.0,))
+    renders = read_renders(tmp_path)
+    labels = {0: torch.tensor([[0, 0, 0, 1, 1]])}
+    dynamic = find_objects(renders, renders.trained_inputs(), labels, clusters, CONFIG).dynamic
+    torch.testing.assert_close(dynamic, torch.tensor([0.4, 0.6, 0.0]))
 
 
 def test_merging_after_the_vote_cannot_change_the_foreground(tmp_path):

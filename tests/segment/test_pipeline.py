@@ -10,7 +10,7 @@ from saff_fast.files import read_labels, write_image
 from saff_fast.segment.config import SegmentConfig
 from saff_fast.segment.kmeans import KMeansConfig
 from saff_fast.segment.pipeline import segment_run
-from tests.segment.rendered_run import STATIC_OBJECT, instances, write_run
+from tests.segment.rendered_run import MOVER_A, MOVER_B, STATIC_OBJECT, instances, write_run
 
 CONFIG = SegmentConfig()
 
@@ -39,6 +39,17 @@ def test_movers_are_objects_with_one_label_in_all_views(run, views):
     truth[truth == STATIC_OBJECT] = 0
     # One score over all views: labels that changed their meaning between views would lower it.
     assert adjusted_rand_score(truth.ravel(), np.stack([found[v["id"]] for v in views]).ravel()) > 0.98
+
+
+def test_an_object_that_is_dynamic_by_halves_keeps_its_pixels(run, views):
+    for view in views:
+        labels = instances(view["time"])
+        share = np.select([labels == MOVER_A, labels == MOVER_B], [230, 80], 5)
+        write_image(run / "render" / f"{view['id']}_blend.png", share.astype(np.uint8))
+    segment_run(run, CONFIG)
+    found = read_maps(run, "final", views)
+    truth = np.stack([instances(view["time"]) == MOVER_B for view in views])
+    assert (np.stack([found[view["id"]] for view in views])[truth] > 0).mean() > 0.95
 
 
 def test_published_evidence_also_elects_the_static_object(run, views):
