@@ -9,7 +9,6 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
-from functools import reduce
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -64,19 +63,25 @@ def load_config(cls: type[_T], source: str | Path, base: _T | None = None) -> _T
 def override(config: _T, assignments: Iterable[str]) -> _T:
     """`config` with values from the command line, each written `section.key=value`.
 
-    A value is written as in TOML; quotes around a plain word may be left out.
+    A value is written as in TOML; quotes around a plain word may be left out. All are applied at once, so their order
+    does not matter to checks that look at several keys; of two for one key the last counts.
 
     Raises:
         UserError: No `=`, an unknown key, a wrong type, a value out of range.
     """
+    table: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
             raise UserError(f"--set must be written section.key=value, got {assignment!r}")
-        path = [part.strip() for part in key.split(".")]
-        table = reduce(lambda value, part: {part: value}, reversed(path), _literal(text.strip()))
-        config = _build(type(config), table, config, "--set", ())
-    return config
+        *sections, name = (part.strip() for part in key.split("."))
+        section = table
+        for part in sections:
+            section = section.setdefault(part, {})
+            if not isinstance(section, dict):
+                raise UserError(f"--set: {part} cannot be a value and a section of keys, got {assignment!r}; keep one")
+        section[name] = _literal(text.strip())
+    return _build(type(config), table, config, "--set", ())
 
 
 def dump_config(config: Any) -> str:

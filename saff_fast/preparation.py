@@ -18,7 +18,7 @@ from saff_fast.geometry.cameras import Cameras
 from saff_fast.priors.backbones import choose_backbone, find_dino_weights
 from saff_fast.priors.depth import Support, add_points, densify, triangulate
 from saff_fast.priors.flow import FrameFlows
-from saff_fast.priors.frames import list_sources, read_frames
+from saff_fast.priors.frames import Frames, list_sources, read_frames
 from saff_fast.priors.motion import motion_evidence
 from saff_fast.priors.poses import Reconstruction, reconstruct, undistort
 from saff_fast.priors.record import Record, hash_files
@@ -77,6 +77,7 @@ def prepare(
     for stage in job.stages():
         key = hashlib.sha256(json.dumps([FORMAT, key, stage.name, stage.options]).encode()).hexdigest()
         if not record.is_done(stage.name, key):
+            stage.check()
             record.clear(stage.name, stage.owned)
             stage.run()
             record.finish(stage.name, key, stage.owned)
@@ -95,6 +96,8 @@ class _Stage:
     options: list
     """What it depends on beside the stage before."""
     run: Callable[[], None]
+    check: Callable[[], object] = lambda: None
+    """Raises what would stop the stage, before it writes anything."""
 
 
 class _Preparation:
@@ -109,10 +112,15 @@ class _Preparation:
         cameras = (layout.IMAGES, layout.POSES, layout.CAMERAS, "sparse")
         geometry = ("images_*x*", layout.FLOW, layout.MOTION_MASKS, layout.DISPARITY, layout.CONFIDENCE)
         return [
-            _Stage("cameras", cameras, [], self._run_cameras),
+            _Stage("cameras", cameras, [], self._run_cameras, lambda: self.frames),
             _Stage("geometry", geometry, [self.height], self._run_geometry),
             _Stage("semantics", (layout.SEMANTICS,), [network], self._run_semantics),
         ]
+
+    @cached_property
+    def frames(self) -> Frames:
+        """The source's pictures at their own size; dropped after the first stage, being the largest thing there is."""
+        return read_frames(self.source)
 
     @cached_property
     def reconstruction(self) -> Reconstruction:
@@ -143,7 +151,7 @@ class _Preparation:
         return original.resized(*self.images[0].shape[:2])
 
     def _run_cameras(self) -> None:
-        frames = read_frames(self.source)
+        frames = self.frames
         height, width = frames.images[0].shape[:2]
         self.report(f"camera poses of {len(frames.images)} frames of {width} x {height}")
         found = reconstruct(frames.images, frames.names)
@@ -156,6 +164,7 @@ class _Preparation:
         size = (found.height, found.width)
         writer.write_cameras(self.folder, names, found.c2w, found.intrinsics, size, found.bounds())
         files.save_npz(self.folder / SPARSE, **{name: np.asarray(value) for name, value in vars(found).items()})
+        del self.frames
 
     def _run_geometry(self) -> None:
         self.report("optical flow, motion masks and depth")

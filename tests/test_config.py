@@ -14,6 +14,16 @@ from saff_fast.config import dump_config, load_config, override, preset_names, p
 from saff_fast.errors import UserError
 
 
+@dataclass(frozen=True)
+class Range:
+    low: int = 1
+    high: int = 5
+
+    def __post_init__(self):
+        if self.low > self.high:
+            raise ValueError("low must not exceed high")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Grid:
     n_levels: int = 12
@@ -115,6 +125,14 @@ def test_override_takes_plain_words_and_toml():
         fields=Fields(static_grid=Grid(growth=2.5)),
     )
     assert override(changed, ["weights=none"]).weights is None
+
+
+def test_overrides_count_together_and_the_last_of_one_key_wins():
+    order = ["low=7", "high=9"]
+    assert override(Range(), order) == override(Range(), order[::-1]) == Range(low=7, high=9)
+    assert override(Range(), ["high=9", "high=8"]).high == 8
+    with pytest.raises(UserError, match="fields cannot be a value and a section of keys"):
+        override(Root(), ["fields=3", "fields.static_grid.growth=2"])
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,13 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path, source):
     assert snapshot(folder) == before
 
 
+def test_an_unreadable_picture_leaves_no_folder_behind(tmp_path, source):
+    (source / "shot 2.png").write_bytes(b"cut")
+    with pytest.raises(UserError, match=r"shot 2\.png"):
+        prepare(source, tmp_path / "scene", height=HEIGHT)
+    assert not (tmp_path / "scene").exists()
+
+
 def test_the_scene_of_other_pictures_is_left_alone(tmp_path, source):
     folder = tmp_path / "scene"
     prepare(source, folder, height=HEIGHT)

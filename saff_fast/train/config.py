@@ -66,7 +66,8 @@ class TrainConfig:
     learning_rate_end: float = 0.05
     """What is left of it at the end of the run."""
     sweep_every: int = 50
-    """Steps between sweeps, in which the occupancy grid looks at every trained frame."""
+    """Steps between sweeps, in which the occupancy grid looks at every trained frame; twice that after ten times as
+    many steps."""
     first_sweep: int = 100
     """The first of them: cells are not dropped before the field has formed."""
     sweep_rays: int = 3000

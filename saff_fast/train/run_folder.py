@@ -1,8 +1,11 @@
 """The run folder: what a run was asked to do, and on what."""
 
+import fcntl
 import json
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,6 +46,23 @@ def open_run(run: Path, scene: Path, config: ExperimentConfig) -> None:
         raise UserError(
             f"{run}: holds a run of another configuration ({changed}); choose another --out or the same settings"
         )
+
+
+@contextmanager
+def sole_writer(run: Path) -> Iterator[None]:
+    """Keep other processes from training the run meanwhile; the lock ends with the process, however that ends.
+
+    Raises:
+        UserError: if another process holds it.
+    """
+    with (run / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"{run}: another process is training this run; wait for it to end, or choose another --out"
+            ) from error
+        yield
 
 
 def read_meta(run: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from saff_fast.train.depth_prior import aligned_inverse_depths, depth_parameters
 from saff_fast.train.interrupt import between_steps
 from saff_fast.train.memory import keep_freed_memory
 from saff_fast.train.model import SceneModel, build_model, restore_model
-from saff_fast.train.run_folder import open_run
+from saff_fast.train.run_folder import open_run, sole_writer
 from saff_fast.train.seeding import seed_occupancy
 from saff_fast.train.step import batch_losses
 
@@ -65,7 +65,8 @@ def train(scene_folder: Path, run: Path, config: ExperimentConfig, report: Repor
     scene = read_scene(scene_folder, config.train.height)
     _check(scene, config.train)
     open_run(run, scene_folder, config)
-    Trainer(scene, run, config).run(report)
+    with sole_writer(run):
+        Trainer(scene, run, config).run(report)
 
 
 class Trainer:
@@ -135,8 +136,7 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         self.optimiser.step()
-        done = step + 1
-        if done >= config.train.first_sweep and done % config.train.sweep_every == 0:
+        if sweeps_after(config.train, step + 1):
             self._sweep(generator)
         return {name: float(term.detach()) for name, term in terms.items()}, statistics
 
@@ -166,6 +166,12 @@ class Trainer:
         entry = {"step": self.step, "rays_per_second": rate} | statistics | {"loss": terms}
         with self._log.open("a") as file:
             file.write(json.dumps(entry) + "\n")
+
+
+def sweeps_after(config: TrainConfig, step: int) -> bool:
+    """Whether the occupancy grid looks around after `step` steps: half as often once the scene has taken shape."""
+    every = config.sweep_every if step <= 10 * config.sweep_every else 2 * config.sweep_every
+    return step >= config.first_sweep and step % every == 0
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:

@@ -16,7 +16,8 @@ import torch
 from saff_fast.config import dump_config
 from saff_fast.errors import UserError
 from saff_fast.train.checkpoint import load_checkpoint
-from saff_fast.train.trainer import train
+from saff_fast.train.config import TrainConfig
+from saff_fast.train.trainer import sweeps_after, train
 
 
 def final_state(run):
@@ -125,3 +126,20 @@ def test_a_folder_with_other_files_is_refused(scene_folder, tmp_path, config):
     with pytest.raises(UserError, match="holds other files"):
         train(scene_folder, tmp_path, config)
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_one_process_at_a_time_trains_a_run(scene_folder, tmp_path, config):
+    from saff_fast.train.run_folder import open_run, sole_writer
+
+    run = tmp_path / "run"
+    open_run(run, scene_folder, config)
+    with sole_writer(run), pytest.raises(UserError, match="another process is training this run"):
+        train(scene_folder, run, config)
+    train(scene_folder, run, config)
+    assert load_checkpoint(run / "checkpoints").step == config.train.steps
+
+
+def test_sweeps_become_rarer():
+    config = TrainConfig(sweep_every=50, first_sweep=100)
+    sweeps = [step for step in range(1, 801) if sweeps_after(config, step)]
+    assert sweeps == [*range(100, 501, 50), 600, 700, 800]
