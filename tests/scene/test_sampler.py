@@ -9,7 +9,7 @@ from saff_fast.scene.reader import read_scene
 from saff_fast.scene.sampler import PixelSampler
 
 
-def test_half_of_the_moving_part_is_drawn_at_motion_and_beside_it(tmp_path):
+def test_the_moving_part_is_drawn_at_motion_and_beside_it(tmp_path):
     prepare_synthetic(tmp_path, 36, 64, 4)
     scene = read_scene(tmp_path, 36)
     masks = torch.zeros_like(scene.motion_masks)

@@ -37,9 +37,7 @@ def test_untrained_slices_are_where_flow_leads(scene_folder, tmp_path, tiny_conf
         field.mlp.biases[-1][5:8] = torch.tensor([0.25 / field.flow_scale, 0, 0])
         field.mlp.weights[-1][8:11] = 0  # and backward flow: out of sight
         field.mlp.biases[-1][8:11] = torch.tensor([9 / field.flow_scale, 0, 0])
-    occupancy.dynamic_weight.zero_()
     occupancy.dynamic_candidates.fill_(True)
-    occupancy.seed(occupancy.static_candidates, occupancy.dynamic_candidates, torch.ones(6, dtype=torch.bool))
     occupancy.dynamic_weight.fill_(1)
     occupancy.refresh()
     occupancy.dynamic_weight.zero_()
