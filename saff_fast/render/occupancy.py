@@ -55,8 +55,12 @@ class OccupancyGrid(nn.Module):
     time a sweep renders every trained frame and each cell remembers the largest weight that it had in any ray
     (`observe_*`); cells that are empty, or hidden behind something opaque, fade and are dropped. Memory fades slowly
     and neighbours of seen cells stay, so no cell is lost because rays happened to miss it, and surfaces can still move.
+
+    At times without a training frame the dynamic field is only known where scene flow led to it: those slices hold
+    exactly the cells that they were told of (`observe_untrained`), without the neighbours, which nothing has shaped.
     """
 
+    trained: Tensor
     static_candidates: Tensor
     dynamic_candidates: Tensor
     static_weight: Tensor
@@ -70,6 +74,7 @@ class OccupancyGrid(nn.Module):
         self.n_frames = n_frames
         n = config.resolution
         remembered = torch.full((n_frames, n**3), config.initial_weight, dtype=torch.float16)
+        self.register_buffer("trained", torch.ones(n_frames, dtype=torch.bool))
         self.register_buffer("static_candidates", torch.ones(n, n, n, dtype=torch.bool))
         self.register_buffer("dynamic_candidates", torch.ones(n_frames, n, n, n, dtype=torch.bool))
         self.register_buffer("static_weight", torch.full((n**3,), config.initial_weight))
@@ -82,12 +87,10 @@ class OccupancyGrid(nn.Module):
         dynamic: Bool[Tensor, "n_frames x y z"],
         trained: Bool[Tensor, " n_frames"],
     ) -> None:
-        """Start from these cells; all others stay empty. Frames that are not `trained` start empty.
-
-        What is in their slices is where scene flow takes what the frames beside them show.
-        """
+        """Start from these cells; all others stay empty. Frames that are not `trained` start empty."""
         self.static_candidates.copy_(static)
         self.dynamic_candidates.copy_(dynamic)
+        self.trained.copy_(trained)
         self.dynamic_weight[~trained] = 0
         self.refresh()
 
@@ -111,12 +114,19 @@ class OccupancyGrid(nn.Module):
         """Remember the largest weight that a dynamic cell had at the time of `frame`."""
         _remember(self.dynamic_weight[frame], self._cells(samples.positions), samples.weights)
 
+    def observe_untrained(self, frame: int, samples: SeenSamples) -> None:
+        """Make the slice of a time without a training frame from nothing but these samples."""
+        self.dynamic_weight[frame] = 0
+        self.observe_dynamic(frame, samples)
+
     def refresh(self) -> None:
         """Bits from candidates and memory. A cell stays if it or a neighbour is seen, so that surfaces can move."""
         n, config = self.config.resolution, self.config
         seen = (self.static_weight > config.static_threshold).view(1, n, n, n)
         static = self.static_candidates & dilate(seen)[0]
-        slices = self.dynamic_candidates & dilate((self.dynamic_weight > config.dynamic_threshold).view(-1, n, n, n))
+        moving = (self.dynamic_weight > config.dynamic_threshold).view(-1, n, n, n)
+        grown = torch.where(self.trained.view(-1, 1, 1, 1), dilate(moving), moving)
+        slices = self.dynamic_candidates & grown
         self.register_buffer("static_bits", pack_bits(static))
         self.register_buffer("dynamic_bits", pack_bits(slices))
 

@@ -20,6 +20,7 @@ from saff_fast.scene.reader import read_motion_masks
 from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.model import SceneModel, restore_model
 from saff_fast.train.run_folder import read_config, read_meta
+from saff_fast.train.untrained import carry_occupancy
 
 _CHUNK = 1 << 14  # rays rendered at once
 
@@ -43,7 +44,7 @@ class RenderedView:
 
 
 def load_run(run: Path) -> SceneModel:
-    """The trained model of a run.
+    """The trained model of a run, ready to render trained and untrained times.
 
     Raises:
         UserError: if the folder holds no finished checkpoint.
@@ -53,7 +54,9 @@ def load_run(run: Path) -> SceneModel:
     if checkpoint is None:
         raise UserError(f"{run}: holds no checkpoint yet; run `saff-fast train` on it first")
     config = read_config(run)
-    return restore_model(config.field, config.occupancy, checkpoint.tensors, run)
+    model = restore_model(config.field, config.occupancy, checkpoint.tensors, run)
+    carry_occupancy(model)
+    return model
 
 
 @torch.no_grad()

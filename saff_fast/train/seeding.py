@@ -18,7 +18,7 @@ def seed_occupancy(
     """Candidate cells: in each training frame, those within a band around its depth prior, wider where it is doubtful.
 
     The static part takes the union over the frames, since what is hidden in one is seen in another. Scene flow may lead
-    anywhere at times without a training frame, so there every cell is a candidate.
+    anywhere at times without a training frame (`train/untrained.py`), so there every cell is a candidate.
     """
     config = model.occupancy.config
     pixels = model.cameras.pixel_grid()

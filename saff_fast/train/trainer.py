@@ -153,9 +153,6 @@ class Trainer:
             occupancy.observe_static(SeenSamples(batch.positions, batch.static_weights))
             here = batch.positions[batch.samples.dynamic_indices]
             occupancy.observe_dynamic(frame, SeenSamples(here, batch.dynamic_weights))
-            for neighbour, flows in ((frame + 1, batch.dynamic.flows_fw), (frame - 1, batch.dynamic.flows_bw)):
-                if neighbour in self.config.train.hold_out:
-                    occupancy.observe_dynamic(neighbour, SeenSamples(here + flows, batch.dynamic_weights))
         occupancy.refresh()
 
     def _save(self, seconds: float) -> None:

@@ -76,15 +76,20 @@ def test_dynamic_cells_are_remembered_by_frame():
     assert len(grid.march(straight_rays(10, 1), None).dynamic_indices) > 0
 
 
-def test_a_frame_without_training_has_what_it_was_told_of():
+def test_a_frame_without_training_has_just_what_it_was_told_of():
     grid = OccupancyGrid(CONFIG, 3)
     everything = torch.ones(3, 8, 8, 8, dtype=torch.bool)
     grid.seed(everything[0], everything, torch.tensor([True, False, True]))
     assert len(grid.march(straight_rays(10, 1), None).dynamic_indices) == 0
     assert len(grid.march(straight_rays(10, 0), None).dynamic_indices) > 0
-    look(grid, 1, depth=0.2)
+    for depth in (0.9, 0.2):  # the second time replaces the first
+        positions = straight_rays(2000, 1).origins
+        positions[:, 2] = depth
+        grid.observe_untrained(1, SeenSamples(positions, torch.ones(2000)))
+        grid.refresh()
     samples = grid.march(straight_rays(10, 1), None)
-    assert samples.t_ends[samples.dynamic_indices].max() == 3 / 8
+    assert samples.t_starts[samples.dynamic_indices].min() == 1 / 8  # the cell itself, not its neighbours
+    assert samples.t_ends[samples.dynamic_indices].max() == 2 / 8
 
 
 def test_dilation_reaches_all_26_neighbours():
