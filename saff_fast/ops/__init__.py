@@ -1,11 +1,13 @@
 """Compiled operations, one module an op; `reference.py` defines each of them in plain torch."""
 
 from saff_fast.ops.accumulate import accumulate as accumulate
+from saff_fast.ops.composite import Composited as Composited
+from saff_fast.ops.composite import Emission as Emission
+from saff_fast.ops.composite import composite as composite
+from saff_fast.ops.composite import composite_joint as composite_joint
 from saff_fast.ops.flow_sample import flow_sample as flow_sample
 from saff_fast.ops.hash_encode import HashGridLayout as HashGridLayout
 from saff_fast.ops.hash_encode import hash_encode as hash_encode
-from saff_fast.ops.joint_weights import joint_weights as joint_weights
 from saff_fast.ops.march import march as march
 from saff_fast.ops.march import pack_bits as pack_bits
 from saff_fast.ops.mlp import mlp as mlp
-from saff_fast.ops.render_weights import render_weights as render_weights

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from saff_fast.ops.composite import Emission
 from saff_fast.ops.hash_encode import HashGridLayout
 
 
@@ -16,30 +17,51 @@ def packed_info(counts: list[int], device: torch.device | str = "cpu") -> Tensor
     return torch.stack([numbers.cumsum(0) - numbers, numbers], dim=-1)
 
 
-def render_weights(sigmas: Tensor, deltas: Tensor, packed_info: Tensor) -> Tensor:
-    """`saff_fast.ops.render_weights`, for samples that all belong to a ray."""
-    pieces = [torch.zeros_like(sigmas[:0])]
-    for begin, count in packed_info.tolist():
-        tau = sigmas[begin : begin + count] * deltas[begin : begin + count]
-        before = torch.cumsum(tau, 0) - tau
-        pieces.append(torch.exp(-before) * -torch.expm1(-tau))
-    return torch.cat(pieces)
+def composite(emission: Emission, deltas: Tensor, centres: Tensor, packed_info: Tensor) -> Tensor:
+    """Sums of `saff_fast.ops.composite`: both fields together where the dynamic one is nowhere."""
+    nowhere = Emission(emission.sigmas[:0], ()), deltas, deltas, centres, packed_info, packed_info[:0, 0]
+    return composite_joint(emission, *nowhere)[0]
 
 
-def joint_weights(
-    sigmas_static: Tensor, sigmas_dynamic: Tensor, blends: Tensor, deltas: Tensor, packed_info: Tensor
+def composite_joint(
+    static: Emission,
+    dynamic: Emission,
+    blends: Tensor,
+    deltas: Tensor,
+    centres: Tensor,
+    packed_info: Tensor,
+    dynamic_indices: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """`saff_fast.ops.joint_weights`, for samples that all belong to a ray."""
-    alphas_static = (1 - blends) * -torch.expm1(-sigmas_static * deltas)
-    alphas_dynamic = blends * -torch.expm1(-sigmas_dynamic * deltas)
-    static, dynamic = [blends[:0] * sigmas_static[:0]], [blends[:0] * sigmas_dynamic[:0]]
+    """Sums of both parts of `saff_fast.ops.composite_joint`."""
+    entry_of = {sample: entry for entry, sample in enumerate(dynamic_indices.tolist())}
+    rays_static, rays_dynamic = [], []
     for begin, count in packed_info.tolist():
-        trans = torch.ones_like(deltas[:1])
+        trans = deltas.new_ones(())
+        total_static, total_dynamic = _nothing(static), _nothing(dynamic)
         for i in range(begin, begin + count):
-            static.append(trans * alphas_static[i])
-            dynamic.append(trans * alphas_dynamic[i])
-            trans = trans * (1 - alphas_static[i]) * (1 - alphas_dynamic[i])
-    return torch.cat(static), torch.cat(dynamic)
+            entry = entry_of.get(i)
+            v = blends[i] if entry is not None else 0 * deltas[i]
+            alpha_static = (1 - v) * -torch.expm1(-static.sigmas[i] * deltas[i])
+            total_static = total_static + _row(static, i, centres[i], trans * alpha_static)
+            behind = trans * (1 - alpha_static)
+            if entry is not None:
+                alpha_dynamic = v * -torch.expm1(-dynamic.sigmas[entry] * deltas[i])
+                total_dynamic = total_dynamic + _row(dynamic, entry, centres[i], trans * alpha_dynamic)
+                behind = behind * (1 - alpha_dynamic)
+            trans = behind
+        rays_static.append(total_static)
+        rays_dynamic.append(total_dynamic)
+    if not rays_static:
+        return _nothing(static)[None][:0], _nothing(dynamic)[None][:0]
+    return torch.stack(rays_static), torch.stack(rays_dynamic)
+
+
+def _row(emission: Emission, i: int, centre: Tensor, weight: Tensor) -> Tensor:
+    return weight * torch.cat([torch.ones_like(centre)[None], centre[None], *(group[i] for group in emission.values)])
+
+
+def _nothing(emission: Emission) -> Tensor:
+    return emission.sigmas.new_zeros(2 + sum(group.shape[1] for group in emission.values))
 
 
 def accumulate(weights: Tensor, values: Tensor, packed_info: Tensor) -> Tensor:

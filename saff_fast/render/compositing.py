@@ -4,11 +4,14 @@ Semantics are composited before their last, linear layer: with hidden channels `
 `W (sum_i w_i h_i) + b sum_i w_i`, so the layer runs once a ray instead of once a sample.
 """
 
-import torch
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from saff_fast.ops import accumulate, joint_weights, render_weights
+from saff_fast.ops import Composited, Emission, composite
+from saff_fast.ops import composite_joint as composite_fields
 from saff_fast.types import DynamicOutputs, PackedSamples, RenderOutputs, StaticOutputs
 
 
@@ -40,29 +43,21 @@ def composite_joint(
         semantics: Semantic layers of the static and of the dynamic field.
 
     Returns:
-        The rendered rays, the static weight of each sample, and the dynamic weight of each dynamic sample.
+        The rendered rays, and without gradient the static weight of each sample and the dynamic weight of each dynamic
+        sample.
     """
-    deltas, centres = lengths
-    where = samples.dynamic_indices
-    sigmas_dynamic = torch.zeros_like(static.sigmas).index_copy(0, where, dynamic.sigmas)
-    blends = torch.zeros_like(static.blends).index_copy(0, where, static.blends[where])
-    weights_static, weights_dynamic = joint_weights(static.sigmas, sigmas_dynamic, blends, deltas, samples.packed_info)
-    weights_dynamic = weights_dynamic[where]
-    info = samples.dynamic_packed_info
-    a = accumulate(weights_static, _channels(static, centres), samples.packed_info)
-    b = accumulate(weights_dynamic, _channels(dynamic, centres[where]), info)
-    opacity_static, opacity_dynamic = a[:, 5], b[:, 5]
-    total = a[:, :6] + b[:, :6]
-    semantic = _semantic(semantics[0], a) + _semantic(semantics[1], b)
+    fields = _emission(static), _emission(dynamic), static.blends
+    a, b = composite_fields(*fields, *lengths, samples, with_weights=True)
+    total = a.sums[:, :_HIDDEN] + b.sums[:, :_HIDDEN]
     outputs = RenderOutputs(
-        rgb=total[:, :3],
-        depth=total[:, 4],
-        opacity=opacity_static + opacity_dynamic,
-        blend=opacity_dynamic,
-        saliency=total[:, 3],
-        semantic=semantic,
+        rgb=total[:, 2:5],
+        depth=total[:, 1],
+        opacity=total[:, 0],
+        blend=b.sums[:, 0],
+        saliency=total[:, 5],
+        semantic=_semantic(semantics[0], a) + _semantic(semantics[1], b),
     )
-    return outputs, weights_static, weights_dynamic
+    return outputs, a.weights, b.weights
 
 
 def static_rgb(
@@ -71,8 +66,18 @@ def static_rgb(
     lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],
 ) -> Float[Tensor, "n_rays 3"]:
     """Colour of the static field alone, without blend (method section 4, "static only")."""
-    weights = render_weights(static.sigmas, lengths[0], samples.packed_info)
-    return accumulate(weights, static.rgbs, samples.packed_info)
+    return composite(Emission(static.sigmas, (static.rgbs,)), *lengths, samples.packed_info).sums[:, 2:]
+
+
+@dataclass(frozen=True)
+class DynamicRays:
+    """Rays of the dynamic field alone."""
+
+    outputs: RenderOutputs
+    weights: Float[Tensor, " n_samples"]
+    """Weight of each sample, without gradient."""
+    extras: Float[Tensor, "n_rays n_extras"]
+    """Sums of what else was composited."""
 
 
 def composite_dynamic(
@@ -80,31 +85,32 @@ def composite_dynamic(
     lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],
     packed_info: Int[Tensor, "n_rays 2"],
     semantics: nn.Linear,
-) -> tuple[RenderOutputs, Float[Tensor, " n_samples"]]:
-    """The dynamic field alone, without blend (method section 4, "dynamic only").
-
-    Returns:
-        The rendered rays and the weight of each sample.
-    """
-    deltas, centres = lengths
-    weights = render_weights(dynamic.sigmas, deltas, packed_info)
-    sums = accumulate(weights, _channels(dynamic, centres), packed_info)
+    extras: Sequence[Float[Tensor, "n_samples n_channels"]] = (),
+) -> DynamicRays:
+    """The dynamic field alone, without blend (method section 4, "dynamic only"), and sums of `extras` besides."""
+    emission = _emission(dynamic)
+    emission = Emission(emission.sigmas, (*emission.values, *extras))
+    rays = composite(emission, *lengths, packed_info, with_weights=True)
+    sums, end = rays.sums, _HIDDEN + dynamic.hiddens.shape[1]
     outputs = RenderOutputs(
-        rgb=sums[:, :3],
-        depth=sums[:, 4],
-        opacity=sums[:, 5],
-        blend=sums[:, 5],
-        saliency=sums[:, 3],
-        semantic=_semantic(semantics, sums),
+        rgb=sums[:, 2:5],
+        depth=sums[:, 1],
+        opacity=sums[:, 0],
+        blend=sums[:, 0],
+        saliency=sums[:, 5],
+        semantic=_semantic(semantics, rays),
     )
-    return outputs, weights
+    return DynamicRays(outputs, rays.weights, sums[:, end:])
 
 
-def _channels(outputs: StaticOutputs | DynamicOutputs, centres: Tensor) -> Tensor:
-    """Columns rgb, saliency, t, 1, hidden channels."""
-    t = centres.unsqueeze(1)
-    return torch.cat([outputs.rgbs, outputs.saliencies.unsqueeze(1), t, torch.ones_like(t), outputs.hiddens], dim=1)
+_HIDDEN = 6
+"""Columns of composited sums: opacity, depth, rgb, saliency, then the hidden channels."""
 
 
-def _semantic(layer: nn.Linear, sums: Tensor) -> Tensor:
-    return sums[:, 6:] @ layer.weight.T + sums[:, 5:6] * layer.bias
+def _emission(outputs: StaticOutputs | DynamicOutputs) -> Emission:
+    return Emission(outputs.sigmas, (outputs.rgbs, outputs.saliencies.unsqueeze(1), outputs.hiddens))
+
+
+def _semantic(layer: nn.Linear, rays: Composited) -> Float[Tensor, "n_rays n_semantic"]:
+    hidden = rays.sums[:, _HIDDEN : _HIDDEN + layer.in_features]
+    return hidden @ layer.weight.T + rays.sums[:, :1] * layer.bias

@@ -26,9 +26,9 @@ class RenderedBatch:
     """At the samples `samples.dynamic_indices`."""
     static: StaticOutputs
     static_weights: Float[Tensor, " n_samples"]
-    """Weights of the static field in the joint render."""
+    """Weights of the static field in the joint render, without gradient."""
     dynamic_weights: Float[Tensor, " n_dynamic"]
-    """Weights of the dynamic field, at its samples."""
+    """Weights of the dynamic field, at its samples, without gradient."""
 
 
 @dataclass(frozen=True)

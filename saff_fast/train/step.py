@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from saff_fast.geometry.projection import project_expected_point
@@ -91,8 +91,8 @@ def _joint_terms(
     errors = reconstruction(outputs, targets.rgb, targets.semantic, targets.saliency)
     depth = geometry.depth(outputs.depth, outputs.opacity, targets.depth, targets.depth_confidence)
     where = batch.samples.dynamic_indices
-    seen = batch.dynamic_weights.detach()
-    weights = batch.static_weights.detach().index_add(0, where, seen)
+    seen = batch.dynamic_weights
+    weights = batch.static_weights.index_add(0, where, seen)
     known = torch.maximum(explained, targets.depth_confidence)
     missing, present = separation.motion_evidence(outputs.blend, targets.motion, known)
     unfounded = separation.motion_unfounded(
@@ -132,11 +132,12 @@ def _dynamic_terms(model: SceneModel, moving: MovingPart, config: LossConfig, de
     """The dynamic field alone: pictures, depth, projected flow, flow regularisers."""
     targets, samples = moving.targets, moving.samples
     semantics = model.field.dynamic_semantics
-    outputs, weights = composite_dynamic(samples, moving.lengths, moving.packed_info, semantics)
+    moved = [moving.positions + flows for flows in (samples.flows_fw, samples.flows_bw)]
+    rays = composite_dynamic(samples, moving.lengths, moving.packed_info, semantics, moved)
+    outputs, seen = rays.outputs, rays.weights
     errors = reconstruction(outputs, targets.rgb, targets.semantic, targets.saliency, moving.attention)
     trusted = moving.attention * targets.depth_confidence
     depth = geometry.depth(outputs.depth, outputs.opacity, targets.depth, trusted)
-    seen = weights.detach()
     terms = {
         "vacant": config.vacant * separation.vacant(outputs.opacity, moving.attention),
         "dynamic_depth": depth_weight * depth,
@@ -152,11 +153,11 @@ def _dynamic_terms(model: SceneModel, moving: MovingPart, config: LossConfig, de
         ),
         "occlusion": config.occlusion * (samples.occlusions_fw.mean() + samples.occlusions_bw.mean()),
     }
-    for sign, flows, pixels, valid in (
-        (1, samples.flows_fw, targets.next_pixels, targets.next_valid),
-        (-1, samples.flows_bw, targets.previous_pixels, targets.previous_valid),
+    for sign, sums, pixels, valid in (
+        (1, rays.extras[:, :3], targets.next_pixels, targets.next_valid),
+        (-1, rays.extras[:, 3:], targets.previous_pixels, targets.previous_valid),
     ):
-        projected = projected_flow(model, moving, weights, flows, sign)
+        projected = projected_flow(model, targets.frames, sums, outputs.opacity, sign)
         mask = valid * moving.attention
         term = motion.optical_flow(projected, pixels, mask, model.cameras.width)
         terms["flow_next" if sign > 0 else "flow_previous"] = config.optical_flow * term
@@ -164,18 +165,26 @@ def _dynamic_terms(model: SceneModel, moving: MovingPart, config: LossConfig, de
 
 
 def projected_flow(
-    model: SceneModel, moving: MovingPart, weights: Float[Tensor, " n_samples"], flows: Tensor, sign: int
+    model: SceneModel,
+    frames: Int[Tensor, " n_rays"],
+    sums: Float[Tensor, "n_rays 3"],
+    opacity: Float[Tensor, " n_rays"],
+    sign: int,
 ) -> Float[Tensor, "n_rays 2"]:
     """Pixel of each ray's expected point, moved by its flow, in the neighbour frame's camera.
 
     The mean is divided by the ray's weight (the published one is not), so that a half-opaque ray is not pulled
     towards the corner of the cube.
+
+    Args:
+        model: Cameras and space.
+        frames: The rays' frames.
+        sums: Moved positions, composited.
+        opacity: Opacity of the rays.
+        sign: 1 for the next frame, -1 for the one before.
     """
-    n = weights.shape[0]
-    values = torch.cat([moving.positions + flows, weights.new_ones(n, 1)], dim=1)
-    sums = accumulate(weights, values, moving.packed_info)
-    points = sums[:, :3] / sums[:, 3:].clamp_min(1e-3)
-    poses = (moving.targets.frames + sign).clamp(0, model.n_frames - 1)
+    points = sums / opacity.unsqueeze(1).clamp_min(1e-3)
+    poses = (frames + sign).clamp(0, model.n_frames - 1)
     return project_expected_point(model.space, model.cameras, poses, points)
 
 
@@ -189,8 +198,8 @@ def _warp_terms(model: SceneModel, moving: MovingPart, sign: int, config: LossCo
     exists = ((neighbour >= 0) & (neighbour < model.n_frames)).float()
     warped, valid = model.field.dynamic.displaced(moving.positions, flows, neighbour.clamp(0, model.n_frames - 1))
     semantics = model.field.dynamic_semantics
-    outputs, weights = composite_dynamic(warped, moving.lengths, moving.packed_info, semantics)
-    seen = weights.detach()
+    rays = composite_dynamic(warped, moving.lengths, moving.packed_info, semantics)
+    outputs, seen = rays.outputs, rays.weights
     trusted = accumulate(seen, ((1 - occlusions) * valid * exists).unsqueeze(1), moving.packed_info)[:, 0]
     errors = reconstruction(outputs, targets.rgb, targets.semantic, targets.saliency, trusted * moving.attention)
     back = warped.flows_bw if sign > 0 else warped.flows_fw

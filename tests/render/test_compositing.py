@@ -98,7 +98,7 @@ def test_dynamic_alone_equals_joint_where_all_is_dynamic(samples, fields):
     static = StaticOutputs(**{**static.__dict__, "blends": torch.ones(n, dtype=torch.float64)})
     lengths = sample_lengths(everywhere, torch.ones(len(COUNTS), 3, dtype=torch.float64))
     joint, _, _ = composite_joint(static, dynamic, everywhere, lengths, layers)
-    alone, _ = composite_dynamic(dynamic, lengths, everywhere.packed_info, layers[1])
+    alone = composite_dynamic(dynamic, lengths, everywhere.packed_info, layers[1]).outputs
     for name in ("rgb", "depth", "opacity", "saliency", "semantic"):
         torch.testing.assert_close(getattr(joint, name), getattr(alone, name))
 

@@ -1,1 +1,0 @@
-#include "../ops/joint_weights.inc"

@@ -1,1 +1,0 @@
-#include "../ops/render_weights.inc"
