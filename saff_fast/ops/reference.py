@@ -112,3 +112,25 @@ def mlp(inputs: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> 
         if layer + 1 < len(weights):
             inputs = torch.relu(inputs)
     return inputs
+
+
+def project_flow(  # noqa: PLR0913 - takes what the op takes
+    points: Tensor,
+    poses: Tensor,
+    c2w: Tensor,
+    intrinsics: Tensor,
+    low: Tensor,
+    high: Tensor,
+    ndc: tuple[float, float, float, float],
+    limit: float,
+) -> Tensor:
+    """`saff_fast.ops.project_flow`: cube to NDC, to the world, to the camera, to pixels."""
+    scale_x, scale_y, near, z_max = ndc
+    x, y, z = (low + points * (high - low)).unbind(1)
+    world_z = 2 * near / (z.clamp_max(z_max) - 1)
+    world = torch.stack([-x * world_z / scale_x, -y * world_z / scale_y, world_z], dim=1)
+    camera, lens = c2w[poses], intrinsics[poses]
+    local = torch.einsum("nji,nj->ni", camera[:, :, :3], world - camera[:, :, 3])
+    depth = local[:, 2:]
+    pixels = local[:, :2] / depth.clamp_min(1e-6) * lens[:, :2] + lens[:, 2:]
+    return torch.where(depth > 1e-3, pixels, torch.full_like(pixels, limit)).clamp(-limit, limit)
