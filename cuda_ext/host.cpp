@@ -5,6 +5,7 @@
 #include "ops/flow_sample.inc"
 #include "ops/hash_encode.inc"
 #include "ops/joint_weights.inc"
+#include "ops/lazy_adam.inc"
 #include "ops/march.inc"
 #include "ops/mlp.inc"
 #include "ops/project_flow.inc"

@@ -5,6 +5,7 @@ from saff_fast.ops.flow_sample import flow_sample as flow_sample
 from saff_fast.ops.hash_encode import HashGridLayout as HashGridLayout
 from saff_fast.ops.hash_encode import hash_encode as hash_encode
 from saff_fast.ops.joint_weights import joint_weights as joint_weights
+from saff_fast.ops.lazy_adam import lazy_adam as lazy_adam
 from saff_fast.ops.march import march as march
 from saff_fast.ops.march import pack_bits as pack_bits
 from saff_fast.ops.mlp import mlp as mlp

@@ -114,7 +114,7 @@ def mlp(inputs: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> 
     return inputs
 
 
-def project_flow(  # noqa: PLR0913 - takes what the op takes
+def project_flow(
     points: Tensor,
     poses: Tensor,
     c2w: Tensor,
@@ -134,3 +134,28 @@ def project_flow(  # noqa: PLR0913 - takes what the op takes
     depth = local[:, 2:]
     pixels = local[:, :2] / depth.clamp_min(1e-6) * lens[:, :2] + lens[:, 2:]
     return torch.where(depth > 1e-3, pixels, torch.full_like(pixels, limit)).clamp(-limit, limit)
+
+
+def lazy_adam(
+    parameter: Tensor,
+    grad: Tensor,
+    exp_avg: Tensor,
+    exp_avg_sq: Tensor,
+    step: int,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What `saff_fast.ops.lazy_adam` makes of `parameter`, `exp_avg` and `exp_avg_sq`."""
+    values, means, squares = (tensor.flatten().clone() for tensor in (parameter, exp_avg, exp_avg_sq))
+    gradients = grad.flatten()
+    for first in range(0, len(gradients), 16):
+        block = slice(first, first + 16)
+        g = gradients[block]
+        if not (g != 0).any():
+            continue
+        means[block] = betas[0] * means[block] + (1 - betas[0]) * g
+        squares[block] = betas[1] * squares[block] + (1 - betas[1]) * g**2
+        mean, square = means[block] / (1 - betas[0] ** step), squares[block] / (1 - betas[1] ** step)
+        values[block] -= lr * mean / (square.sqrt() + eps)
+    return values.view_as(parameter), means.view_as(parameter), squares.view_as(parameter)

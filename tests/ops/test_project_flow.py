@@ -188,5 +188,5 @@ def test_rejects(index, replacement, message):
 
 def test_rejects_no_cameras():
     points, poses, c2w, intrinsics, *rest = make_args(8, "cpu")
-    with pytest.raises(ValueError, match="^project_flow: c2w must have at least one camera, got none"):
+    with pytest.raises(ValueError, match=r"^project_flow: c2w must have at least one camera, got none"):
         project_flow(points, poses, c2w[:0], intrinsics[:0], *rest)
