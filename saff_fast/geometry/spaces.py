@@ -8,7 +8,8 @@ from torch import Tensor
 
 from saff_fast.geometry.cameras import Cameras
 
-_FARTHEST = 1e-4  # 1 - z_ndc of the farthest invertible point; at 0 the inverse is singular (method: NDC2Euclidean)
+FARTHEST = 1e-4
+"""`1 - z_ndc` of the farthest point that is inverted; at 0 the inverse is singular (method: NDC2Euclidean)."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,6 @@ class NdcSpace:
     def to_world(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """Points of the unit cube in the world; `z_ndc` is clamped to just below 1, where the inverse is singular."""
         ndc = self.low + points * (self.high - self.low)
-        z = 2 * self.near / (ndc[:, 2:].clamp_max(1 - _FARTHEST) - 1)
+        z = 2 * self.near / (ndc[:, 2:].clamp_max(1 - FARTHEST) - 1)
         scale = points.new_tensor([self.scale_x, self.scale_y])
         return torch.cat([-ndc[:, :2] * z / scale, z], dim=-1)

@@ -5,9 +5,13 @@ from saff_fast.ops.composite import Composited as Composited
 from saff_fast.ops.composite import Emission as Emission
 from saff_fast.ops.composite import composite as composite
 from saff_fast.ops.composite import composite_joint as composite_joint
+from saff_fast.ops.distortion import distortion as distortion
 from saff_fast.ops.flow_sample import flow_sample as flow_sample
 from saff_fast.ops.hash_encode import HashGridLayout as HashGridLayout
 from saff_fast.ops.hash_encode import hash_encode as hash_encode
+from saff_fast.ops.lazy_adam import lazy_adam as lazy_adam
 from saff_fast.ops.march import march as march
 from saff_fast.ops.march import pack_bits as pack_bits
 from saff_fast.ops.mlp import mlp as mlp
+from saff_fast.ops.project_flow import project_flow as project_flow
+from saff_fast.ops.splat import splat as splat

@@ -134,3 +134,76 @@ def mlp(inputs: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> 
         if layer + 1 < len(weights):
             inputs = torch.relu(inputs)
     return inputs
+
+
+def project_flow(
+    points: Tensor,
+    poses: Tensor,
+    c2w: Tensor,
+    intrinsics: Tensor,
+    low: Tensor,
+    high: Tensor,
+    ndc: tuple[float, float, float, float],
+    limit: float,
+) -> Tensor:
+    """`saff_fast.ops.project_flow`: cube to NDC, to the world, to the camera, to pixels."""
+    scale_x, scale_y, near, z_max = ndc
+    x, y, z = (low + points * (high - low)).unbind(1)
+    world_z = 2 * near / (z.clamp_max(z_max) - 1)
+    world = torch.stack([-x * world_z / scale_x, -y * world_z / scale_y, world_z], dim=1)
+    camera, lens = c2w[poses], intrinsics[poses]
+    local = torch.einsum("nji,nj->ni", camera[:, :, :3], world - camera[:, :, 3])
+    depth = local[:, 2:]
+    pixels = local[:, :2] / depth.clamp_min(1e-6) * lens[:, :2] + lens[:, 2:]
+    return torch.where(depth > 1e-3, pixels, torch.full_like(pixels, limit)).clamp(-limit, limit)
+
+
+def lazy_adam(
+    parameter: Tensor,
+    grad: Tensor,
+    exp_avg: Tensor,
+    exp_avg_sq: Tensor,
+    step: int,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What `saff_fast.ops.lazy_adam` makes of `parameter`, `exp_avg` and `exp_avg_sq`."""
+    values, means, squares = (tensor.flatten().clone() for tensor in (parameter, exp_avg, exp_avg_sq))
+    gradients = grad.flatten()
+    for first in range(0, len(gradients), 16):
+        block = slice(first, first + 16)
+        g = gradients[block]
+        if not (g != 0).any():
+            continue
+        means[block] = betas[0] * means[block] + (1 - betas[0]) * g
+        squares[block] = betas[1] * squares[block] + (1 - betas[1]) * g**2
+        mean, square = means[block] / (1 - betas[0] ** step), squares[block] / (1 - betas[1] ** step)
+        values[block] -= lr * mean / (square.sqrt() + eps)
+    return values.view_as(parameter), means.view_as(parameter), squares.view_as(parameter)
+
+
+def distortion(weights: Tensor, t_starts: Tensor, t_ends: Tensor, packed_info: Tensor) -> Tensor:
+    """`saff_fast.ops.distortion`, all pairs of samples of a ray at once."""
+    losses = [weights[:0]]
+    for begin, count in packed_info.tolist():
+        ray = slice(begin, begin + count)
+        midpoints, lengths = (t_starts[ray] + t_ends[ray]) / 2, t_ends[ray] - t_starts[ray]
+        pairs = torch.outer(weights[ray], weights[ray]) * (midpoints[:, None] - midpoints).abs()
+        losses.append((pairs.sum() + (weights[ray] ** 2 * lengths).sum() / 3)[None])
+    return torch.cat(losses)
+
+
+def splat(values: Tensor, weights: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """`saff_fast.ops.splat` for finite flow: one pixel and one of its four targets at a time."""
+    height, width, _ = values.shape
+    sums, totals = torch.zeros_like(values), torch.zeros_like(weights)
+    for y, x in itertools.product(range(height), range(width)):
+        at_x, at_y = x + flow[y, x, 0].item(), y + flow[y, x, 1].item()
+        left, top = math.floor(at_x), math.floor(at_y)
+        for row, column in itertools.product((top, top + 1), (left, left + 1)):
+            if 0 <= row < height and 0 <= column < width:
+                weight = (1 - abs(at_x - column)) * (1 - abs(at_y - row)) * weights[y, x]
+                sums[row, column] += weight * values[y, x]
+                totals[row, column] += weight
+    return sums, totals
