@@ -68,7 +68,7 @@ def encoding_cases(n_dims: int, args: argparse.Namespace) -> dict[str, Callable[
     layout = HashGridLayout.build(n_dims, *sizes, *time_axis)
     points = ray_samples(args.n_samples, args.device)
     positions = points[:, :n_dims].contiguous()
-    flows = torch.randn(args.n_samples, 3, device=args.device) * 0.01
+    flows = torch.randn(1, args.n_samples, 3, device=args.device) * 0.01
     table = torch.rand(layout.n_entries, 2, device=args.device) * 2e-4 - 1e-4
     upstream = torch.randn(args.n_samples, layout.n_outputs, device=args.device)
 
@@ -80,7 +80,7 @@ def encoding_cases(n_dims: int, args: argparse.Namespace) -> dict[str, Callable[
         return run
 
     def displaced(flows: Tensor, table: Tensor) -> Tensor:
-        return flow_sample(points[:, :3], flows, points[:, 3], table, layout)[1]
+        return flow_sample(points[:, :3], flows, points[None, :, 3], table, layout).encodings[0]
 
     def in_torch(positions: Tensor, table: Tensor) -> Tensor:
         return hash_grid.hash_encode(positions, table, layout)

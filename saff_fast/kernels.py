@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-_SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
+_SUFFIX = {torch.float16: "f16", torch.float32: "f32", torch.float64: "f64"}
 _X86_LEVELS = {"AVX512": ("v4", "v3", "v2"), "AVX2": ("v3", "v2")}
 _REBUILD = "rebuild it with `pip install .` in the source tree (or `make env`)"
 

@@ -27,72 +27,84 @@ struct EncodingBlock {
   static constexpr int max_levels = 16 / F;  // a cache line of each row
   alignas(64) float values[max_levels][kBlock * F];
 
-  void to_rows(float* rows, int64_t stride, int count, int n_levels) const {
-    for (int i = 0; i < count; ++i) {
-      for (int l = 0; l < n_levels; ++l) std::memcpy(rows + i * stride + l * F, values[l] + i * F, F * sizeof(float));
+  template <class Block>
+  void to_rows(float* rows, int64_t stride, const Block& block, int n_levels) const {
+    for (int i = 0; i < block.count; ++i) {
+      float* row = rows + block.sample[i] * stride;
+      for (int l = 0; l < n_levels; ++l) std::memcpy(row + l * F, values[l] + i * F, F * sizeof(float));
     }
   }
   // Fills the last group of lanes with zeros.
-  void from_rows(const float* rows, int64_t stride, int count, int n_levels) {
-    for (int i = 0; i < count; ++i) {
-      for (int l = 0; l < n_levels; ++l) std::memcpy(values[l] + i * F, rows + i * stride + l * F, F * sizeof(float));
+  template <class Block>
+  void from_rows(const float* rows, int64_t stride, const Block& block, int n_levels) {
+    for (int i = 0; i < block.count; ++i) {
+      const float* row = rows + block.sample[i] * stride;
+      for (int l = 0; l < n_levels; ++l) std::memcpy(values[l] + i * F, row + l * F, F * sizeof(float));
     }
-    for (int l = 0; l < n_levels; ++l) std::fill(values[l] + count * F, values[l] + padded(count) * F, 0.0f);
+    for (int l = 0; l < n_levels; ++l) {
+      std::fill(values[l] + block.count * F, values[l] + padded(block.count) * F, 0.0f);
+    }
   }
 };
 
-template <int D, int F, class Points>
-const char* run_fast(const HashEncodeForward<float, D, F, Points>& pass, Launch launch) {
+template <int D, int F, class Points, class Entry>
+const char* run_fast(const HashEncodeForward<float, D, F, Points, Entry>& pass, Launch launch) {
   const int64_t n_levels = pass.levels.n_levels, stride = n_levels * F;
   for_each_block(pass.n_samples, launch, [&](int64_t begin, int count) {
     PointBlock<D> block;
     EncodingBlock<F> encodings;
     for (int i = 0; i < count; ++i) {
       float x[D];
-      pass.points.load(begin + i, x);
-      pass.points.store(begin + i, x);
-      block.set(i, x);
+      const bool looked_up = pass.points.load(begin + i, x);
+      pass.points.store(begin + i, x, looked_up);
+      if (looked_up) {
+        block.add(i, x);
+      } else {
+        std::fill_n(pass.encodings + (begin + i) * stride, stride, 0.0f);
+      }
     }
-    block.pad(count);
+    block.pad();
     for (int64_t first = 0; first < n_levels; first += encodings.max_levels) {
       const int n = static_cast<int>(std::min<int64_t>(encodings.max_levels, n_levels - first));
       for (int l = 0; l < n; ++l) {
         const HashLevel<float, D>& level = pass.levels.level[first + l];
-        encode_level<D, F>(level, block, count, pass.table, encodings.values[l]);
+        encode_level<D, F>(level, block, pass.table, encodings.values[l]);
       }
-      encodings.to_rows(pass.encodings + begin * stride + first * F, stride, count, n);
+      encodings.to_rows(pass.encodings + begin * stride + first * F, stride, block, n);
     }
   });
   return nullptr;
 }
 
-// Adds to grad_points; the levels are summed in their order.
-template <int D, int F, class Points>
-void add_point_gradient(const HashEncodeBackward<float, D, F, Points>& pass, Launch launch) {
+// The levels are summed in their order.
+template <int D, int F, class Points, class Entry>
+void write_point_gradient(const HashEncodeBackward<float, D, F, Points, Entry>& pass, Launch launch) {
+  constexpr int n_moving = Points::n_moving;
   const int64_t n_levels = pass.levels.n_levels, stride = n_levels * F;
   for_each_block(pass.n_samples, launch, [&](int64_t begin, int count) {
     PointBlock<D> block;
     EncodingBlock<F> grad;
     alignas(64) float grad_x[D][kBlock] = {};
     for (int i = 0; i < count; ++i) {
-      float x[D];
-      pass.points.load(begin + i, x);
-      block.set(i, x);
+      float x[D], *grad_point = pass.grad_points + (begin + i) * n_moving;
+      if (pass.points.load(begin + i, x)) block.add(i, x);
+      for (int d = 0; d < n_moving; ++d) grad_point[d] = pass.points.own_gradient(begin + i, d, x[d]);
     }
-    block.pad(count);
+    block.pad();
     for (int64_t first = 0; first < n_levels; first += grad.max_levels) {
       const int n = static_cast<int>(std::min<int64_t>(grad.max_levels, n_levels - first));
-      grad.from_rows(pass.grad_encodings + begin * stride + first * F, stride, count, n);
+      grad.from_rows(pass.grad_encodings + begin * stride + first * F, stride, block, n);
       for (int l = 0; l < n; ++l) {
         const HashLevel<float, D>& level = pass.levels.level[first + l];
-        slope_level<D, F>(level, block, count, pass.table, grad.values[l], grad_x);
+        slope_level<D, F>(level, block, pass.table, grad.values[l], grad_x);
       }
     }
-    for (int i = 0; i < count; ++i) {
-      float x[D];
-      pass.points.load(begin + i, x);
-      for (int d = 0; d < Points::n_moving; ++d) {
-        if (inside_unit(x[d])) pass.grad_points[(begin + i) * Points::n_moving + d] += grad_x[d][i];
+    for (int i = 0; i < block.count; ++i) {
+      const int64_t sample = begin + block.sample[i];
+      float x[D], *grad_point = pass.grad_points + sample * n_moving;
+      pass.points.load(sample, x);
+      for (int d = 0; d < n_moving; ++d) {
+        if (inside_unit(x[d])) grad_point[d] += grad_x[d][i];
       }
     }
   });
@@ -104,7 +116,7 @@ constexpr int kLevelGroup = F < 4 ? 2 : 1;
 
 // Writes the table gradient of a group of levels: only this call touches their entries, and it clears them itself.
 template <int D, int F, class Points>
-void write_level_gradients(const HashEncodeBackward<float, D, F, Points>& pass, int64_t first_level, int n_levels) {
+void write_level_gradients(const TableGradient<float, D, F, Points>& pass, int64_t first_level, int n_levels) {
   const HashLevel<float, D>* level = pass.levels.level + first_level;
   const int64_t stride = pass.levels.n_levels * F;
   for (int l = 0; l < n_levels; ++l) {
@@ -114,35 +126,32 @@ void write_level_gradients(const HashEncodeBackward<float, D, F, Points>& pass, 
   alignas(64) float grad[kLevelGroup<F>][kBlock * F];
   n_levels = std::min(n_levels, kLevelGroup<F>);  // no more are asked for; this tells the compiler
   for (int64_t begin = 0; begin < pass.n_samples; begin += kBlock) {
-    int count = 0;  // samples of this block that have a gradient
+    block.count = 0;  // samples that have a gradient
     for (int64_t i = begin; i < std::min(begin + kBlock, pass.n_samples); ++i) {
       const float* row = pass.grad_encodings + i * stride + first_level * F;
       bool used = false;
       for (int v = 0; v < n_levels * F; ++v) used |= row[v] != 0.0f;
-      if (!used) continue;
       float x[D];
-      pass.points.load(i, x);
-      block.set(count, x);
-      for (int l = 0; l < n_levels; ++l) std::memcpy(grad[l] + count * F, row + l * F, F * sizeof(float));
-      ++count;
+      if (!used || !pass.points.load(i, x)) continue;
+      for (int l = 0; l < n_levels; ++l) std::memcpy(grad[l] + block.count * F, row + l * F, F * sizeof(float));
+      block.add(static_cast<int>(i - begin), x);
     }
-    block.pad(count);
-    for (int l = 0; l < n_levels; ++l) {
-      scatter_level<D, F>(level[l], block, count, grad[l], pass.grad_table);
-    }
+    block.pad();
+    for (int l = 0; l < n_levels; ++l) scatter_level<D, F>(level[l], block, grad[l], pass.grad_table);
   }
 }
 
-template <int D, int F, class Points>
-const char* run_fast(const HashEncodeBackward<float, D, F, Points>& pass, Launch launch) {
+template <int D, int F, class Points, class Entry>
+const char* run_fast(const HashEncodeBackward<float, D, F, Points, Entry>& pass, Launch launch) {
   if (pass.grad_table) {
     constexpr int group = kLevelGroup<F>;
 #pragma omp parallel for schedule(dynamic) num_threads(static_cast<int>(launch.n_threads))
     for (int64_t l = 0; l < pass.levels.n_levels; l += group) {
-      write_level_gradients(pass, l, static_cast<int>(std::min<int64_t>(group, pass.levels.n_levels - l)));
+      write_level_gradients<D, F, Points>(pass, l,
+                                          static_cast<int>(std::min<int64_t>(group, pass.levels.n_levels - l)));
     }
   }
-  if (pass.grad_points) add_point_gradient(pass, launch);
+  if (pass.grad_points) write_point_gradient(pass, launch);
   return nullptr;
 }
 

@@ -15,16 +15,19 @@ constexpr Int padded(Int count) {
   return (count + kLanes - 1) / kLanes * kLanes;
 }
 
-// The coordinates of a block of samples, one row an axis, clamped to the unit cube.
+// The coordinates of those samples of a block that are looked up, one row an axis, clamped to the unit cube.
 template <int D>
 struct PointBlock {
   alignas(64) float x[D][kBlock];
+  int32_t sample[kBlock];  // where each is in the block
+  int count = 0;
 
-  void set(int i, const float* coordinates) {
-    for (int d = 0; d < D; ++d) x[d][i] = clamp_to_unit(coordinates[d]);
+  void add(int i, const float* coordinates) {
+    for (int d = 0; d < D; ++d) x[d][count] = clamp_to_unit(coordinates[d]);
+    sample[count++] = i;
   }
   // Fills the last group of lanes with points that are safe to look up.
-  void pad(int count) {
+  void pad() {
     for (int i = count; i < padded(count); ++i) {
       for (int d = 0; d < D; ++d) x[d][i] = 0;
     }
@@ -74,12 +77,11 @@ struct CellLanes {
 };
 
 // Writes one level's encodings: F values a sample, up to the next multiple of kLanes.
-template <int D, int F>
-void encode_level(const HashLevel<float, D>& level, const PointBlock<D>& block, int count, const float* table,
-                  float* encodings) {
-  const float* entries = table + level.offset * F;
+template <int D, int F, class Entry>
+void encode_level(const HashLevel<float, D>& level, const PointBlock<D>& block, const Entry* table, float* encodings) {
+  const Entry* entries = table + level.offset * F;
   CellLanes<D> cell;
-  for (int first = 0; first < count; first += kLanes) {
+  for (int first = 0; first < block.count; first += kLanes) {
     cell.find(level, block, first);
     if constexpr (F == 2) {
       Pairs sum{};
@@ -95,7 +97,7 @@ void encode_level(const HashLevel<float, D>& level, const PointBlock<D>& block, 
       for (int k = 0; k < kLanes; ++k) {
         Group<F> sum{};
         for (int c = 0; c < cell.n_corners; ++c) {
-          sum += cell.weights[c][k] * reinterpret_cast<const Group<F>*>(entries)[cell.entries[c][k]];
+          sum += cell.weights[c][k] * load_floats<F>(entries + size_t(cell.entries[c][k]) * F);
         }
         store(encodings + (first + k) * F, sum);
       }
@@ -105,12 +107,12 @@ void encode_level(const HashLevel<float, D>& level, const PointBlock<D>& block, 
 
 // Adds one level's share of the gradient of the points to grad_x. grad: F values a sample, zeros up to the next
 // multiple of kLanes.
-template <int D, int F>
-void slope_level(const HashLevel<float, D>& level, const PointBlock<D>& block, int count, const float* table,
-                 const float* grad, float (*grad_x)[kBlock]) {
-  const float* entries = table + level.offset * F;
+template <int D, int F, class Entry>
+void slope_level(const HashLevel<float, D>& level, const PointBlock<D>& block, const Entry* table, const float* grad,
+                 float (*grad_x)[kBlock]) {
+  const Entry* entries = table + level.offset * F;
   CellLanes<D> cell;
-  for (int first = 0; first < count; first += kLanes) {
+  for (int first = 0; first < block.count; first += kLanes) {
     cell.find(level, block, first);
     Floats value[1 << D];  // of the corners: entry . gradient
     if constexpr (F == 2) {
@@ -123,8 +125,8 @@ void slope_level(const HashLevel<float, D>& level, const PointBlock<D>& block, i
     } else {
       for (int c = 0; c < cell.n_corners; ++c) {
         for (int k = 0; k < kLanes; ++k) {
-          const float* entry = entries + size_t(cell.entries[c][k]) * F;
-          float sum = 0;
+          float entry[F], sum = 0;
+          store(entry, load_floats<F>(entries + size_t(cell.entries[c][k]) * F));
           for (int f = 0; f < F; ++f) sum += entry[f] * grad[(first + k) * F + f];
           value[c][k] = sum;
         }
@@ -150,13 +152,12 @@ void slope_level(const HashLevel<float, D>& level, const PointBlock<D>& block, i
 
 // Adds one level's share of the gradient of the table. grad: F values a sample.
 template <int D, int F>
-void scatter_level(const HashLevel<float, D>& level, const PointBlock<D>& block, int count, const float* grad,
-                   float* grad_table) {
+void scatter_level(const HashLevel<float, D>& level, const PointBlock<D>& block, const float* grad, float* grad_table) {
   Group<F>* entries = reinterpret_cast<Group<F>*>(grad_table + level.offset * F);
   CellLanes<D> cell;
-  for (int first = 0; first < count; first += kLanes) {
+  for (int first = 0; first < block.count; first += kLanes) {
     cell.find(level, block, first);
-    for (int k = 0; k < std::min(kLanes, count - first); ++k) {
+    for (int k = 0; k < std::min(kLanes, block.count - first); ++k) {
       const Group<F> g = load<Group<F>>(grad + (first + k) * F);
 #pragma GCC unroll 16
       for (int c = 0; c < cell.n_corners; ++c) entries[cell.entries[c][k]] += cell.weights[c][k] * g;

@@ -2,6 +2,11 @@
 // Eight values side by side, in GCC's vector extensions: one register with AVX2, two without.
 #include <cstdint>
 #include <cstring>
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
+
+#include "half.h"
 
 namespace saff {
 
@@ -34,6 +39,24 @@ struct GroupOf<1> {
 template <int N>
 using Group = typename GroupOf<N>::type;
 
+template <int N>
+inline Group<N> load_floats(const float* from) {
+  return load<Group<N>>(from);
+}
+
+template <int N>
+inline Group<N> load_floats(const Half* from) {
+  float values[8];
+#ifdef __F16C__
+  __m128i bits = _mm_setzero_si128();
+  std::memcpy(&bits, from, N * sizeof(Half));
+  _mm256_storeu_ps(values, _mm256_cvtph_ps(bits));
+#else
+  for (int i = 0; i < N; ++i) values[i] = from[i];
+#endif
+  return load<Group<N>>(values);
+}
+
 // Eight pairs (a, b), one a lane of the other vectors: those of lanes 0 1 4 5 in `low`, of 2 3 6 7 in `high`, the
 // order in which unpacking instructions leave them.
 struct Pairs {
@@ -52,6 +75,16 @@ struct Pairs {
     const auto at = [=](int k) { return reinterpret_cast<const Bits*>(base)[index[k]]; };
     const Quad low = {at(0), at(1), at(4), at(5)}, high = {at(2), at(3), at(6), at(7)};
     return {(Floats)low, (Floats)high};
+  }
+  static Pairs gather(const Half* base, const uint32_t* index) {
+    typedef uint32_t Bits __attribute__((may_alias, aligned(2)));  // a pair is moved as 32 bits
+    const auto at = [=](int k) { return reinterpret_cast<const Bits*>(base)[index[k]]; };
+    typedef uint32_t Quad __attribute__((vector_size(16)));
+    const Quad low = {at(0), at(1), at(4), at(5)}, high = {at(2), at(3), at(6), at(7)};
+    Half halves[2 * kLanes];
+    store(halves, low);
+    store(halves + kLanes, high);
+    return {load_floats<kLanes>(halves), load_floats<kLanes>(halves + kLanes)};
   }
 
   Floats sums() const {

@@ -19,8 +19,8 @@ template <class T>
 constexpr bool kPlain = std::is_same_v<T, double>;
 #endif
 
-template <class T, int D, int F, class Points>
-const char* run(const HashEncodeForward<T, D, F, Points>& pass, Launch launch) {
+template <class T, int D, int F, class Points, class Entry>
+const char* run(const HashEncodeForward<T, D, F, Points, Entry>& pass, Launch launch) {
   if constexpr (kPlain<T>) {
     return for_each(pass.n_samples * pass.levels.n_levels, pass, launch);
   } else {
@@ -28,12 +28,16 @@ const char* run(const HashEncodeForward<T, D, F, Points>& pass, Launch launch) {
   }
 }
 
-// Writes grad_table and adds to grad_points; either may be null.
-template <class T, int D, int F, class Points>
-const char* run(const HashEncodeBackward<T, D, F, Points>& pass, Launch launch) {
+// Writes grad_table and grad_points; either may be null.
+template <class T, int D, int F, class Points, class Entry>
+const char* run(const HashEncodeBackward<T, D, F, Points, Entry>& pass, Launch launch) {
   if constexpr (kPlain<T>) {
     if (pass.grad_table) {
       const char* error = fill_zero(pass.grad_table, pass.levels.n_entries() * F, launch);
+      if (error) return error;
+    }
+    if (pass.grad_points) {
+      const char* error = fill_zero(pass.grad_points, pass.n_samples * Points::n_moving, launch);
       if (error) return error;
     }
     launch.n_threads = 1;  // samples share entries, and the host adds without atomics

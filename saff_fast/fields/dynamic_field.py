@@ -1,5 +1,6 @@
 """The moving part of the scene: a 4D hash grid over (x, y, z, t) and its heads."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from saff_fast.fields.hash_grid import HashGrid
 from saff_fast.fields.mlp import Mlp
 from saff_fast.fields.static_field import density_activation
-from saff_fast.ops import HashGridLayout, flow_sample
+from saff_fast.ops import FlowSamples, HashGridLayout, OccupancySlices, flow_sample
 from saff_fast.types import DynamicOutputs
 
 
@@ -75,12 +76,23 @@ class DynamicField(nn.Module):
         return self._heads(self.grid(points))
 
     def displaced(
-        self, positions: Float[Tensor, "n 3"], flows: Float[Tensor, "n 3"], frames: Float[Tensor, " n"]
-    ) -> tuple[DynamicOutputs, Float[Tensor, " n"]]:
-        """Outputs at `positions + flows` at the neighbour time `frames`, and 1 where that lies inside the cube."""
+        self,
+        positions: Float[Tensor, "n 3"],
+        flows: Float[Tensor, "n_neighbours n 3"],
+        frames: Float[Tensor, "n_neighbours n"],
+        occupancy: OccupancySlices | None = None,
+    ) -> tuple[list[DynamicOutputs], FlowSamples]:
+        """Outputs at `positions + flows` at the neighbour times `frames`, one a neighbour, and where that is.
+
+        What `occupancy` has as empty at the neighbour time has no density.
+        """
         times = self.normalised_time(frames)
-        _, encodings, valid = flow_sample(positions, flows, times, self.grid.table, self.grid.layout)
-        return self._heads(encodings), valid
+        there = flow_sample(positions, flows, times, self.grid.table, self.grid.layout, occupancy)
+        outputs = self._heads(there.encodings.flatten(0, 1))
+        if occupancy is not None:
+            outputs = dataclasses.replace(outputs, sigmas=outputs.sigmas * there.occupied.flatten())
+        heads = (getattr(outputs, field.name).unflatten(0, times.shape) for field in dataclasses.fields(outputs))
+        return [DynamicOutputs(*parts) for parts in zip(*heads, strict=True)], there
 
     def _heads(self, encodings: Tensor) -> DynamicOutputs:
         raw = self.mlp(encodings)

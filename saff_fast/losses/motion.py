@@ -30,6 +30,16 @@ def cycle(
     return masked_mean((there + back).abs().sum(-1), (1 - occlusions) * weights)
 
 
+def pull_back(
+    outside: Float[Tensor, "n_neighbours n_samples"], exists: Float[Tensor, "n_neighbours n_samples"]
+) -> Tensor:
+    """Mean L1 distance to the unit cube of what flow carries out of it, to neighbour frames that exist.
+
+    Out there every encoding is that of the border: no other loss would bring the flow back.
+    """
+    return masked_mean(outside, exists)
+
+
 def magnitude(flows: Float[Tensor, "n_samples 3"], weights: Float[Tensor, " n_samples"]) -> Tensor:
     """L1 of the flow of what is seen, the intended form of `sf_reg_loss`."""
     return masked_mean(flows.abs().sum(-1), weights)

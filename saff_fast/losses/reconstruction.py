@@ -27,7 +27,7 @@ def reconstruction(
     return {name: masked_mean(error, mask) for name, error in errors.items()}
 
 
-def masked_mean(values: Float[Tensor, " n"], mask: Float[Tensor, " n"] | None) -> Tensor:
+def masked_mean(values: Float[Tensor, "*shape"], mask: Float[Tensor, "*shape"] | None) -> Tensor:
     """Mean of `values` weighted by `mask`; zero if the mask is."""
     if mask is None:
         return values.mean()

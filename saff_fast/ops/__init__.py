@@ -6,6 +6,8 @@ from saff_fast.ops.composite import Emission as Emission
 from saff_fast.ops.composite import composite as composite
 from saff_fast.ops.composite import composite_joint as composite_joint
 from saff_fast.ops.distortion import distortion as distortion
+from saff_fast.ops.flow_sample import FlowSamples as FlowSamples
+from saff_fast.ops.flow_sample import OccupancySlices as OccupancySlices
 from saff_fast.ops.flow_sample import flow_sample as flow_sample
 from saff_fast.ops.hash_encode import HashGridLayout as HashGridLayout
 from saff_fast.ops.hash_encode import hash_encode as hash_encode

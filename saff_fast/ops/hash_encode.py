@@ -107,8 +107,8 @@ class HashGridLayout:
         _check_resolutions(n_dims, (base_resolution, finest_resolution), (base_time, finest_time))
         if not 3 <= log2_table_size <= 24:
             raise ValueError(f"HashGridLayout: log2_table_size must be in [3, 24], got {log2_table_size}")
-        space = _level_scales(n_levels, base_resolution, finest_resolution)
         time = [] if base_time is None or finest_time is None else _level_scales(n_levels, base_time, finest_time)
+        space = (_level_scales if time else _tcnn_scales)(n_levels, base_resolution, finest_resolution)
         n_shared = n_dims - 1 if time else n_dims
         scales, resolutions, offsets = [], [], [0]
         for level, scale in enumerate(space):
@@ -162,6 +162,18 @@ def _level_scales(n_levels: int, base: int, finest: int) -> list[float]:
     return [float(np.float32(base * growth**level - 1)) for level in range(n_levels)]
 
 
+def _tcnn_scales(n_levels: int, base: int, finest: int) -> list[float]:
+    """Cells of each level as `grid_scale` of tiny-cuda-nn computes them from `per_level_scale`.
+
+    Every step is rounded to float32 as it is there: where a scale should be an integer, the last bit decides about the
+    number of vertices and with it about the offsets of all finer levels.
+    """
+    per_level_scale = np.float32((finest / base) ** (1 / max(n_levels - 1, 1)))
+    log2_scale = np.float32(math.log2(per_level_scale))
+    growths = [np.float32(2.0 ** float(np.float32(level) * log2_scale)) for level in range(n_levels)]
+    return [float(growth * np.float32(base) - np.float32(1)) for growth in growths]
+
+
 def hash_encode(
     positions: Float[Tensor, "n_samples n_dims"], table: Float[Tensor, "n_entries n_features"], layout: HashGridLayout
 ) -> Float[Tensor, "n_samples n_outputs"]:
@@ -170,25 +182,35 @@ def hash_encode(
     Args:
         positions: Points in the unit cube, float32 or float64; others are clamped to it, where their gradient is
             zero, and NaN counts as 0. Differentiable, except between cells.
-        table: Entries of all levels (`layout.n_entries` rows of `layout.n_features`), same dtype. Differentiable.
+        table: Entries of all levels (`layout.n_entries` rows of `layout.n_features`), of the positions' dtype, or
+            float16 with float32 positions. Differentiable.
         layout: Sizes and places of the levels.
 
+    A float16 table takes half the memory traffic; sums are float32 all the same. Its gradient is summed in float32 and
+    rounded to float16 once, at the end: what is below 3e-8 vanishes and what is above 65504 is infinite, so scale the
+    loss.
+
     Returns:
-        `layout.n_outputs` values a sample: the F of the first level, then those of the second.
+        `layout.n_outputs` values a sample, of the positions' dtype: the F of the first level, then those of the second.
 
     Raises:
         ValueError: if a shape, dtype or device is wrong.
     """
-    check_grid("hash_encode", table, layout)
     checks.shape("hash_encode", {"n_samples": None, "n_dims": layout.n_dims}, positions=positions)
-    checks.floats("hash_encode", positions=positions, table=table)
+    checks.floats("hash_encode", positions=positions)
+    check_grid("hash_encode", table, layout, positions=positions)
     checks.one_device("hash_encode", positions=positions, table=table)
     return _hash_encode(positions.contiguous(), table.contiguous(), layout.levels)
 
 
-def check_grid(function: str, table: Tensor, layout: HashGridLayout) -> None:
-    """`table` must have the shape that `layout` describes."""
+def check_grid(function: str, table: Tensor, layout: HashGridLayout, positions: Tensor) -> None:
+    """`table` must have the shape that `layout` describes, and a dtype that goes with that of `positions`."""
     checks.shape(function, {"n_entries": layout.n_entries, "n_features": layout.n_features}, table=table)
+    if table.dtype != positions.dtype and (table.dtype, positions.dtype) != (torch.float16, torch.float32):
+        raise ValueError(
+            f"{function}: table must have the dtype of positions, or be float16 with float32 positions, "
+            f"got {table.dtype} with {positions.dtype}"
+        )
 
 
 @torch.library.custom_op("saff_fast::hash_encode", mutates_args=())
@@ -203,14 +225,14 @@ def _hash_encode(positions: Tensor, table: Tensor, levels: Tensor) -> Tensor:
 def _hash_encode_backward(
     grad_encodings: Tensor, positions: Tensor, table: Tensor, levels: Tensor, needs: list[bool]
 ) -> tuple[Tensor, Tensor]:
-    # An empty tensor stands for a gradient that nobody asked for. The kernel clears the table's itself.
-    grad_positions = torch.zeros_like(positions) if needs[0] else positions.new_empty(0)
-    grad_table = torch.empty_like(table) if needs[1] else table.new_empty(0)
+    # An empty tensor stands for a gradient that nobody asked for. The kernel clears both itself.
+    grad_positions = torch.empty_like(positions) if needs[0] else positions.new_empty(0)
+    grad_table = torch.empty_like(table, dtype=positions.dtype) if needs[1] else positions.new_empty(0)
     sizes = *positions.shape, table.shape[1], levels.shape[0]
     targets = grad_table if needs[1] else None, grad_positions if needs[0] else None
     upstream = grad_encodings.contiguous()
     kernels.call("hash_encode_backward", *sizes, levels, positions, table, upstream, *targets, like=table)
-    return grad_positions, grad_table
+    return grad_positions, grad_table.to(table.dtype)
 
 
 @_hash_encode.register_fake

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from saff_fast.ops.composite import Emission
+from saff_fast.ops.flow_sample import FlowSamples, OccupancySlices
 from saff_fast.ops.hash_encode import HashGridLayout
 
 
@@ -118,13 +119,32 @@ def hash_encode(positions: Tensor, table: Tensor, layout: HashGridLayout) -> Ten
 
 
 def flow_sample(
-    positions: Tensor, flows: Tensor, times: Tensor, table: Tensor, layout: HashGridLayout
-) -> tuple[Tensor, Tensor, Tensor]:
+    positions: Tensor,
+    flows: Tensor,
+    times: Tensor,
+    table: Tensor,
+    layout: HashGridLayout,
+    occupancy: OccupancySlices | None = None,
+) -> FlowSamples:
     """`saff_fast.ops.flow_sample`."""
     displaced = positions + flows
-    points = torch.cat([displaced, times[:, None]], dim=1)
-    valid = ((points >= 0) & (points <= 1)).all(1).to(points.dtype)
-    return displaced, hash_encode(points, table, layout), valid
+    points = torch.cat([displaced, times[..., None]], dim=-1)
+    inside = ((points >= 0) & (points <= 1)).all(-1).to(points.dtype)
+    occupied = torch.ones_like(times) if occupancy is None else _occupied(points.detach(), occupancy)
+    encodings = hash_encode(points.reshape(-1, 4), table, layout).reshape(*times.shape, -1)
+    outside = (displaced - displaced.clamp(0, 1)).abs().sum(-1)
+    return FlowSamples(displaced, encodings * occupied[..., None], inside, occupied, outside)
+
+
+def _occupied(points: Tensor, occupancy: OccupancySlices) -> Tensor:
+    """1 where the cell of `points[..., :3]` is set in the slice nearest to time `points[..., 3]`, else 0."""
+    rx, ry, rz = occupancy.resolution
+    values = []
+    for x, y, z, t in points.reshape(-1, 4).clamp(0, 1).tolist():
+        cell = (min(int(x * rx), rx - 1) * ry + min(int(y * ry), ry - 1)) * rz + min(int(z * rz), rz - 1)
+        byte = occupancy.bits[int(t * (len(occupancy.bits) - 1) + 0.5), cell >> 3]
+        values.append(int(byte) >> (cell & 7) & 1)
+    return points.new_tensor(values).reshape(points.shape[:-1])
 
 
 def mlp(inputs: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:

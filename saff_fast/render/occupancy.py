@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from saff_fast.ops import march, pack_bits
+from saff_fast.ops import OccupancySlices, march, pack_bits
 from saff_fast.types import PackedSamples, Rays
 
 
@@ -100,6 +100,11 @@ class OccupancyGrid(nn.Module):
         frames = rays.frames.round().long()
         bits = self.static_bits, self.dynamic_bits
         return march(rays.origins, rays.directions, frames, *bits, (n, n, n), self.config.n_steps, jitter)
+
+    def slices(self) -> OccupancySlices:
+        """Dynamic cells by frame. Slices of times without a training frame, which training does not fill, are full."""
+        n = self.config.resolution
+        return OccupancySlices(torch.where(self.trained.unsqueeze(1), self.dynamic_bits, 255), (n, n, n))
 
     def forget(self) -> None:
         """Let every cell's memory fade; to be followed by `observe_*` for each trained frame, and by `refresh`."""

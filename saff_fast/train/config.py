@@ -31,6 +31,8 @@ class LossConfig:
     """Keeps occlusion probabilities small (`w_prob_reg`)."""
     cycle: float = 1.0
     """Flow there and back (`w_cycle`)."""
+    pull_back: float = 0.1
+    """Distance to the unit cube of what scene flow carries out of it, in cube lengths."""
     flow_magnitude: float = 0.01
     """Small scene flow (`w_sf_reg`)."""
     flow_smoothness: float = 0.1

@@ -66,8 +66,7 @@ def batch_losses(
     moving = _moving_part(batch, targets, n_moving)
     if len(moving.positions):
         terms |= _dynamic_terms(model, moving, config, depth_weight)
-        for sign in (1, -1):
-            terms |= _warp_terms(model, moving, sign, config)
+        terms |= _warp_terms(model, moving, config)
     n_rays = len(targets)
     statistics = {
         "psnr": -10 * float(terms["rgb"].detach().clamp_min(1e-10).log10()),
@@ -188,23 +187,23 @@ def projected_flow(
     return project_expected_point(model.space, model.cameras, poses, points)
 
 
-def _warp_terms(model: SceneModel, moving: MovingPart, sign: int, config: LossConfig) -> dict[str, Tensor]:
-    """The picture of this frame, rendered from the dynamic field of a neighbour frame through scene flow."""
-    samples, targets = moving.samples, moving.targets
-    flows, occlusions = (
-        (samples.flows_fw, samples.occlusions_fw) if sign > 0 else (samples.flows_bw, samples.occlusions_bw)
-    )
-    neighbour = moving.frames + sign
-    exists = ((neighbour >= 0) & (neighbour < model.n_frames)).float()
-    warped, valid = model.field.dynamic.displaced(moving.positions, flows, neighbour.clamp(0, model.n_frames - 1))
-    semantics = model.field.dynamic_semantics
-    rays = composite_dynamic(warped, moving.lengths, moving.packed_info, semantics)
-    outputs, seen = rays.outputs, rays.weights
-    trusted = accumulate(seen, ((1 - occlusions) * valid * exists).unsqueeze(1), moving.packed_info)[:, 0]
-    errors = reconstruction(outputs, targets.rgb, targets.semantic, targets.saliency, trusted * moving.attention)
-    back = warped.flows_bw if sign > 0 else warped.flows_fw
-    prefix = "next_" if sign > 0 else "previous_"
-    return _weighted_reconstruction(errors, prefix, config.warp, config) | {
-        f"{prefix}vacant": config.vacant * separation.vacant(outputs.opacity, moving.attention),
-        f"{prefix}cycle": config.cycle * motion.cycle(flows, back, occlusions, seen * exists),
-    }
+def _warp_terms(model: SceneModel, moving: MovingPart, config: LossConfig) -> dict[str, Tensor]:
+    """The picture of this frame, rendered from the dynamic field of both neighbour frames through scene flow."""
+    samples, targets, semantics = moving.samples, moving.targets, model.field.dynamic_semantics
+    flows = torch.stack([samples.flows_fw, samples.flows_bw])
+    frames = torch.stack([moving.frames + 1, moving.frames - 1])
+    exists = ((frames >= 0) & (frames < model.n_frames)).float()
+    fields, there = model.field.dynamic.displaced(moving.positions, flows, frames.clamp(0, model.n_frames - 1))
+    backs = fields[0].flows_bw, fields[1].flows_fw
+    terms = {"pull_back": config.pull_back * motion.pull_back(there.outside, exists)}
+    for i, (prefix, occlusions) in enumerate((("next_", samples.occlusions_fw), ("previous_", samples.occlusions_bw))):
+        rays = composite_dynamic(fields[i], moving.lengths, moving.packed_info, semantics)
+        outputs, seen = rays.outputs, rays.weights
+        trust = (1 - occlusions) * there.inside[i] * exists[i]
+        trusted = accumulate(seen, trust.unsqueeze(1), moving.packed_info)[:, 0]
+        errors = reconstruction(outputs, targets.rgb, targets.semantic, targets.saliency, trusted * moving.attention)
+        terms |= _weighted_reconstruction(errors, prefix, config.warp, config) | {
+            f"{prefix}vacant": config.vacant * separation.vacant(outputs.opacity, moving.attention),
+            f"{prefix}cycle": config.cycle * motion.cycle(flows[i], backs[i], occlusions, seen * exists[i]),
+        }
+    return terms

@@ -58,6 +58,11 @@ def test_cycle_and_kinetic_vanish_for_uniform_motion():
     assert motion.kinetic(flow, flow, ones) > 0
 
 
+def test_pull_back_counts_only_neighbours_that_exist():
+    outside = torch.tensor([[0.2, 0.0], [5.0, 0.4]])
+    assert math.isclose(motion.pull_back(outside, torch.tensor([[1.0, 1.0], [0.0, 1.0]])), 0.2, rel_tol=1e-6)
+
+
 def test_smoothness_ignores_the_gap_between_rays():
     flows = torch.tensor([[0.0, 0, 0], [0, 0, 0], [1, 1, 1], [1, 1, 1]])
     assert motion.smoothness(flows, torch.tensor([0, 0, 1, 1]), torch.ones(4)) == 0

@@ -3,10 +3,13 @@
 On the CPU, double precision runs the device's functors and single precision the host's own loops.
 """
 
+import ctypes
 import dataclasses
 import itertools
 import math
+import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,6 +24,7 @@ LAYOUTS = {  # a dense and a hashed level each; F from 1 to 8
     "constant_time": HashGridLayout.build(4, 2, 8, 9, 2, 8, base_time=1, finest_time=1),
 }
 PRECISIONS = {torch.float64: {}, torch.float32: {"rtol": 1e-4, "atol": 2e-5}}  # float32: sums of 16 rounded products
+SHAPES = list(itertools.product((2, 3, 4), (1, 2, 4, 8)))
 all_layouts = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 both_precisions = pytest.mark.parametrize("dtype", PRECISIONS, ids=["float64", "float32"])
 
@@ -116,11 +120,54 @@ def test_result_does_not_depend_on_threads():
     assert all(torch.equal(a, b) for result in results[1:] for a, b in zip(results[0], result, strict=True))
 
 
+@pytest.mark.parametrize(("n_dims", "n_features"), SHAPES)
+def test_a_table_in_half_precision_is_that_of_its_float32_values(n_dims, n_features, device):
+    layout = HashGridLayout.build(n_dims, 3, n_features, 9, 3, 14)
+    positions, table = make_grid(layout, device, torch.float32, 300)
+    inputs = positions.requires_grad_(), table.half().requires_grad_()
+    half, single = hash_encode(*inputs, layout), hash_encode(inputs[0], inputs[1].float(), layout)
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, single, rtol=1e-6, atol=1e-6)
+    g = torch.randn_like(half)
+    g[::3] = 0
+    grads, expected = (torch.autograd.grad(out, inputs, g) for out in (half, single))
+    torch.testing.assert_close(grads[0], expected[0], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(grads[1], expected[1], rtol=2**-10, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 4, 8])
+def test_every_half_precision_number_is_read_exactly(n_features, device):
+    """Subnormals, infinities and NaN too: at its vertices a level gives the entries themselves."""
+    layout = HashGridLayout.build(2, 1, n_features, 17, 257, 257)  # 256 cells: vertices are met exactly
+    column, row = torch.meshgrid(torch.arange(2, 257, 2), torch.arange(2, 257, 2), indexing="ij")
+    positions = (torch.stack([column, row], -1).view(-1, 2) - 0.5) / 256  # every second vertex, and zeros between
+    entries = (column + 257 * row).flatten()
+    numbers = torch.arange(-(2**15), 2**15).to(torch.int16).view(torch.float16)
+    for part in numbers.view(-1, n_features).split(len(entries)):
+        table = torch.zeros(layout.n_entries, n_features, dtype=torch.float16)
+        table[entries[: len(part)]] = part
+        encodings = hash_encode(positions[: len(part)].to(device), table.to(device), layout)
+        torch.testing.assert_close(encodings.cpu(), part.float(), rtol=0, atol=0, equal_nan=True)
+
+
+def test_gradients_of_a_table_in_half_precision_are_summed_in_float32(device):
+    """In half precision a sum of 1e-3 would stop growing at 2."""
+    layout = HashGridLayout.build(3, 1, 2, 12, 8, 8)
+    positions = torch.full((5000, 3), 3.5 / 7, device=device)  # on a vertex
+    table = torch.zeros(layout.n_entries, 2, dtype=torch.float16, device=device, requires_grad=True)
+    encodings = hash_encode(positions, table, layout)
+    (grad,) = torch.autograd.grad(encodings, table, torch.full_like(encodings, 1e-3))
+    assert grad.dtype == torch.float16
+    torch.testing.assert_close(grad.float().amax(0), torch.full((2,), 5.0, device=device), rtol=2**-10, atol=0)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("table_dtype", [torch.float32, torch.float16])
 @all_layouts
-def test_host_and_device_agree_in_float32(layout):
-    args = make_grid(layout, "cpu", torch.float32)
+def test_host_and_device_agree_in_float32(layout, table_dtype):
+    positions, table = make_grid(layout, "cpu", torch.float32)
+    args = positions, table.to(table_dtype)
     on_gpu = hash_encode(*(a.cuda() for a in args), layout).cpu()
     torch.testing.assert_close(on_gpu, hash_encode(*args, layout), rtol=1e-4, atol=2e-5)
 
@@ -139,8 +186,10 @@ def test_hostile_positions_stay_inside_the_table(layout, dtype, value, device):
 
 def test_registration(device):
     layout = LAYOUTS["3d"]
-    args = [tensor.requires_grad_() for tensor in make_grid(layout, device)]
-    torch.library.opcheck(torch.ops.saff_fast.hash_encode.default, (*args, layout.levels))
+    for dtype in (torch.float32, torch.float16):
+        positions, table = make_grid(layout, device, torch.float32)
+        args = positions.requires_grad_(), table.to(dtype).requires_grad_()
+        torch.library.opcheck(torch.ops.saff_fast.hash_encode.default, (*args, layout.levels))
 
 
 def test_layout_is_that_of_tiny_cuda_nn():
@@ -150,6 +199,45 @@ def test_layout_is_that_of_tiny_cuda_nn():
     assert layout.resolutions == tuple((n,) * 3 for n in (16, 32, 64, 128))
     assert layout.offsets == (0, 4096, 36864, 69632, 102400)
     assert (layout.n_levels, layout.n_entries, layout.n_outputs) == (4, 102400, 8)
+
+
+def tcnn_offsets(n_dims, n_levels, log2_table_size, base, finest):
+    """As the constructor of tiny-cuda-nn's GridEncodingTemplated computes them, with the C library's own functions."""
+    libm = ctypes.CDLL("libm.so.6")
+    for function in (libm.log2f, libm.exp2f):
+        function.restype, function.argtypes = ctypes.c_float, [ctypes.c_float]
+    log2_scale = np.float32(libm.log2f((finest / base) ** (1 / max(n_levels - 1, 1))))  # per_level_scale is a float
+    offsets = [0]
+    for level in range(n_levels):
+        growth = np.float32(libm.exp2f(np.float32(level) * log2_scale))
+        scale = growth * np.float32(base) - np.float32(1)
+        resolution = math.ceil(scale) + 1
+        dense = -(-(resolution**n_dims) // 8) * 8
+        offsets.append(offsets[-1] + min(dense, 2**log2_table_size))
+    return tuple(offsets)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the C library of Linux")
+@pytest.mark.parametrize("n_features", [1, 2, 4, 8])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        (3, 16, 19, 16, 2048),  # Instant-NGP
+        (3, 12, 15, 12, 320),
+        (2, 16, 15, 16, 512),
+        (4, 16, 17, 16, 512),
+        (3, 1, 14, 8, 8),
+        # single precision gives these levels one vertex more than exact numbers would
+        (3, 2, 19, 3, 64),
+        (3, 3, 19, 4, 144),
+        (4, 3, 19, 4, 144),
+    ],
+)
+def test_level_sizes_and_offsets_are_those_of_tiny_cuda_nn(numbers, n_features):
+    n_dims, n_levels, log2_table_size, base, finest = numbers
+    layout = HashGridLayout.build(n_dims, n_levels, n_features, log2_table_size, base, finest)
+    assert layout.offsets == tcnn_offsets(*numbers)
+    assert all(scales[0] + 0.5 < n for scales, (n, *_) in zip(layout.scales, layout.resolutions, strict=True))
 
 
 def test_time_grows_on_its_own_and_does_not_wrap():
@@ -164,7 +252,7 @@ def test_time_grows_on_its_own_and_does_not_wrap():
     assert not (first.bool() & last.bool()).any()
 
 
-@pytest.mark.parametrize(("n_dims", "n_features"), list(itertools.product((2, 3, 4), (1, 2, 4, 8))))
+@pytest.mark.parametrize(("n_dims", "n_features"), SHAPES)
 def test_every_shape_is_compiled(n_dims, n_features, device):
     layout = HashGridLayout.build(n_dims, 2, n_features, 8, 3, 12)
     positions, table = make_grid(layout, device, torch.float32)
@@ -215,8 +303,9 @@ def test_contradictory_layouts_are_refused(change):
         (
             0,
             torch.rand(5, 3).double(),
-            "positions, table must be all float32 or all float64, got torch.float64, torch.float32",
+            "table must have the dtype of positions, .* got torch.float32 with torch.float64",
         ),
+        (0, torch.rand(5, 3).half(), "positions must be all float32 or all float64, got torch.float16"),
         (0, torch.rand(5, 3, device="meta"), "positions, table must be on one device, got meta, cpu"),
     ],
 )
