@@ -6,6 +6,9 @@ from saff_fast.ops.hash_encode import HashGridLayout as HashGridLayout
 from saff_fast.ops.hash_encode import hash_encode as hash_encode
 from saff_fast.ops.joint_weights import joint_weights as joint_weights
 from saff_fast.ops.march import march as march
-from saff_fast.ops.march import pack_bits as pack_bits
+from saff_fast.ops.march import march_round as march_round
 from saff_fast.ops.mlp import mlp as mlp
+from saff_fast.ops.occupancy_bits import OccupancyBits as OccupancyBits
+from saff_fast.ops.occupancy_bits import pack_bits as pack_bits
+from saff_fast.ops.occupancy_bits import pack_occupancy as pack_occupancy
 from saff_fast.ops.render_weights import render_weights as render_weights

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from saff_fast.ops import march, pack_bits
+from saff_fast.ops import OccupancyBits, march, pack_occupancy
 from saff_fast.types import PackedSamples, Rays
 
 
@@ -67,6 +67,7 @@ class OccupancyGrid(nn.Module):
     dynamic_weight: Tensor
     static_bits: Tensor
     dynamic_bits: Tensor
+    coarse_bits: Tensor
 
     def __init__(self, config: OccupancyConfig, n_frames: int) -> None:
         super().__init__()
@@ -96,10 +97,13 @@ class OccupancyGrid(nn.Module):
 
     def march(self, rays: Rays, jitter: Float[Tensor, " n_rays"] | None) -> PackedSamples:
         """Samples of the rays in occupied cells."""
+        return march(rays.origins, rays.directions, rays.frames.round().long(), self.bits, self.config.n_steps, jitter)
+
+    @property
+    def bits(self) -> OccupancyBits:
+        """The occupied cells."""
         n = self.config.resolution
-        frames = rays.frames.round().long()
-        bits = self.static_bits, self.dynamic_bits
-        return march(rays.origins, rays.directions, frames, *bits, (n, n, n), self.config.n_steps, jitter)
+        return OccupancyBits(self.static_bits, self.dynamic_bits, self.coarse_bits, (n, n, n))
 
     def forget(self) -> None:
         """Let every cell's memory fade; to be followed by `observe_*` for each trained frame, and by `refresh`."""
@@ -126,9 +130,10 @@ class OccupancyGrid(nn.Module):
         static = self.static_candidates & dilate(seen)[0]
         moving = (self.dynamic_weight > config.dynamic_threshold).view(-1, n, n, n)
         grown = torch.where(self.trained.view(-1, 1, 1, 1), dilate(moving), moving)
-        slices = self.dynamic_candidates & grown
-        self.register_buffer("static_bits", pack_bits(static))
-        self.register_buffer("dynamic_bits", pack_bits(slices))
+        bits = pack_occupancy(static, self.dynamic_candidates & grown)
+        self.register_buffer("static_bits", bits.static_bits)
+        self.register_buffer("dynamic_bits", bits.dynamic_bits)
+        self.register_buffer("coarse_bits", bits.coarse_bits)
 
     def _cells(self, positions: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
         n = self.config.resolution
