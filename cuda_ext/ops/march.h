@@ -161,10 +161,10 @@ struct MarchMask {
 };
 
 // One work item is one ray: the marked steps become samples. Both packed_info come from the counts of MarchMask, with
-// those of rays over the capacity set to zero. What no ray fills stays as it was.
+// those of rays over the capacity set to zero. What no ray fills stays as it was; nothing is written outside.
 template <class T>
 struct MarchFill {
-  int64_t n_steps, n_words;
+  int64_t n_steps, n_words, n_samples, n_dynamic;
   const uint64_t* kept;
   const uint64_t* dynamic;
   const T* jitter;                     // (n_rays,) or null
@@ -183,12 +183,13 @@ struct MarchFill {
       const uint64_t dynamic_bits = dynamic[ray * n_words + word];
       // The lowest set bit is cleared in turn.
       for (uint64_t rest = kept[ray * n_words + word]; rest != 0; rest &= rest - 1) {
+        if (sample < 0 || sample >= n_samples) return;
         const int bit = lowest_bit(rest);
         const T start = T(word * 64 + bit) + shift;
         ray_indices[sample] = ray;
         t_starts[sample] = start * scale;
         t_ends[sample] = (start + T(1)) * scale;
-        if (dynamic_bits >> bit & 1) dynamic_indices[entry++] = sample;
+        if ((dynamic_bits >> bit & 1) && entry >= 0 && entry < n_dynamic) dynamic_indices[entry++] = sample;
         ++sample;
       }
     }

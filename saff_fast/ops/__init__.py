@@ -11,4 +11,5 @@ from saff_fast.ops.mlp import mlp as mlp
 from saff_fast.ops.occupancy_bits import OccupancyBits as OccupancyBits
 from saff_fast.ops.occupancy_bits import pack_bits as pack_bits
 from saff_fast.ops.occupancy_bits import pack_occupancy as pack_occupancy
+from saff_fast.ops.occupancy_bits import unpack_bits as unpack_bits
 from saff_fast.ops.render_weights import render_weights as render_weights

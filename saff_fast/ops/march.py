@@ -179,7 +179,7 @@ def _march_fill(
     like: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     outputs = _new_samples(kept, like, n_samples)
-    sizes = kept.shape[0], n_steps, kept.shape[1]
+    sizes = kept.shape[0], n_steps, kept.shape[1], *n_samples
     kernels.call("march_fill", *sizes, kept, dynamic, jitter, packed_info, dynamic_packed_info, *outputs, like=like)
     return outputs
 

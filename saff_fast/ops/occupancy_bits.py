@@ -87,6 +87,22 @@ def pack_bits(cells: Bool[Tensor, "*batch rx ry rz"]) -> UInt8[Tensor, "*batch n
     return (bits << torch.arange(8, dtype=torch.uint8, device=cells.device)).sum(-1, dtype=torch.uint8)
 
 
+def unpack_bits(
+    bits: UInt8[Tensor, "*batch n_bytes"], resolution: tuple[int, int, int]
+) -> Bool[Tensor, "*batch rx ry rz"]:
+    """The cells that `pack_bits` made these bits of.
+
+    Raises:
+        ValueError: if `bits` is not uint8 or has not the bytes of so many cells.
+    """
+    checks.dtype("unpack_bits", torch.uint8, bits=bits)
+    if bits.dim() == 0 or bits.shape[-1] != _n_bytes(resolution):
+        expected = f"(..., n_bytes = {_n_bytes(resolution)})"
+        raise ValueError(f"unpack_bits: bits must have shape {expected}, got {list(bits.shape)}")
+    cells = bits.unsqueeze(-1) >> torch.arange(8, dtype=torch.uint8, device=bits.device) & 1
+    return cells.flatten(-2)[..., : math.prod(resolution)].bool().unflatten(-1, resolution)
+
+
 def _any_in_block(cells: Bool[Tensor, "*batch rx ry rz"]) -> Bool[Tensor, "*batch cx cy cz"]:
     padding = [extent for n in reversed(cells.shape[-3:]) for extent in (0, -n % _COARSE)]
     cells = torch.nn.functional.pad(cells, padding)

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from saff_fast.ops import OccupancyBits, march, pack_occupancy
+from saff_fast.ops import OccupancyBits, march_round, pack_occupancy
+from saff_fast.render.marchers import MARCHERS, MarcherName
 from saff_fast.types import PackedSamples, Rays
 
 
@@ -38,6 +39,8 @@ class OccupancyConfig:
     """Relative error of the depth prior at full confidence: half the thickness of the shell that starts occupied."""
     doubtful_band: float = 0.6
     """The same where the prior has no confidence."""
+    marcher: MarcherName = "auto"
+    """Backend of marching; nerfacc runs on CUDA only."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -45,6 +48,8 @@ class OccupancyConfig:
             raise ValueError(f"resolution must be in [8, 256], got {self.resolution}")
         if not 8 <= self.n_steps <= 1024:
             raise ValueError(f"n_steps must be in [8, 1024], got {self.n_steps}")
+        if self.marcher not in MARCHERS:
+            raise ValueError(f"marcher must be one of {', '.join(MARCHERS)}, got {self.marcher}")
 
 
 class OccupancyGrid(nn.Module):
@@ -97,7 +102,15 @@ class OccupancyGrid(nn.Module):
 
     def march(self, rays: Rays, jitter: Float[Tensor, " n_rays"] | None) -> PackedSamples:
         """Samples of the rays in occupied cells."""
-        return march(rays.origins, rays.directions, rays.frames.round().long(), self.bits, self.config.n_steps, jitter)
+        march, frames = MARCHERS[self.config.marcher], rays.frames.round().long()
+        return march(rays.origins, rays.directions, frames, self.bits, self.config.n_steps, jitter)
+
+    def march_round(
+        self, rays: Rays, first_steps: Int[Tensor, " n_rays"], max_samples: int
+    ) -> tuple[PackedSamples, Int[Tensor, " n_rays"]]:
+        """The next samples of the rays, at most `max_samples` each, and the step where each ray goes on."""
+        frames, n_steps = rays.frames.round().long(), self.config.n_steps
+        return march_round(rays.origins, rays.directions, frames, self.bits, n_steps, first_steps, max_samples)
 
     @property
     def bits(self) -> OccupancyBits:

@@ -310,6 +310,19 @@ def test_registration(device):
     torch.library.opcheck(torch.ops.saff_fast.march_fill.default, args)
 
 
+@pytest.mark.parametrize("first", [-7, 10**12, 3])
+def test_hostile_infos_stay_inside_the_buffers(first, device):
+    """The kernel itself trusts no packed_info: what would lie outside is not written."""
+    kept = torch.full((1, 2), -1, device=device)
+    info = torch.tensor([[first, 70]], device=device)
+    args = kept, kept, info, info, 70, None, [5, 4], torch.zeros(1, 3, device=device)
+    rows, _, ends, where = torch.ops.saff_fast.march_fill(*args)
+    inside = first == 3
+    assert rows.tolist() == [0] * 5
+    torch.testing.assert_close(ends.cpu(), torch.tensor([0, 0, 0, 1 / 70, 2 / 70]) * inside)
+    assert where.tolist() == [0, 0, 0, 3 * inside]
+
+
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from saff_fast.ops import pack_bits, pack_occupancy
+from saff_fast.ops import pack_bits, pack_occupancy, unpack_bits
 
 
 def is_set(bits, index):
@@ -19,6 +19,12 @@ def test_pack_bits_is_little_endian(size, device):
     assert packed.shape == (2, -(-cells[0].numel() // 8))
     for index, expected in enumerate(cells[1].flatten().tolist()):
         assert is_set(packed[1], index) == expected
+
+
+@pytest.mark.parametrize("size", [(1, 1, 1), (2, 3, 5), (4, 4, 4)])
+def test_unpack_bits_undoes_pack_bits(size, device):
+    cells = torch.rand(2, 3, *size, device=device) < 0.5
+    assert torch.equal(unpack_bits(pack_bits(cells), size), cells)
 
 
 @pytest.mark.parametrize("size", [(1, 1, 1), (4, 8, 12), (5, 6, 9)])
@@ -40,6 +46,13 @@ def test_pack_bits_rejects():
         pack_bits(torch.zeros(2, 2, 2, dtype=torch.uint8))
     with pytest.raises(ValueError, match=r"pack_bits: cells must have shape \(..., rx, ry, rz\), got \[2, 2\]"):
         pack_bits(torch.zeros(2, 2, dtype=torch.bool))
+
+
+def test_unpack_bits_rejects():
+    with pytest.raises(ValueError, match=r"unpack_bits: bits must be uint8, got torch.bool"):
+        unpack_bits(torch.zeros(1, dtype=torch.bool), (2, 2, 2))
+    with pytest.raises(ValueError, match=r"unpack_bits: bits must have shape \(..., n_bytes = 2\), got \[3, 1\]"):
+        unpack_bits(torch.zeros(3, 1, dtype=torch.uint8), (2, 2, 3))
 
 
 @pytest.mark.parametrize(
