@@ -58,6 +58,8 @@ class PackedSamples:
     """First entry and number of entries of each ray in `dynamic_indices`."""
     dynamic_indices: Int[Tensor, " n_dynamic"]
     """The samples in dynamically occupied cells, ascending."""
+    n_dropped: Int[Tensor, ""] | None = None
+    """How many rays lost their samples because they did not fit; None where the lengths are made to fit."""
 
 
 @dataclass(frozen=True)

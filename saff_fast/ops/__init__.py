@@ -13,7 +13,11 @@ from saff_fast.ops.hash_encode import HashGridLayout as HashGridLayout
 from saff_fast.ops.hash_encode import hash_encode as hash_encode
 from saff_fast.ops.lazy_adam import lazy_adam as lazy_adam
 from saff_fast.ops.march import march as march
-from saff_fast.ops.march import pack_bits as pack_bits
+from saff_fast.ops.march import march_round as march_round
 from saff_fast.ops.mlp import mlp as mlp
+from saff_fast.ops.occupancy_bits import OccupancyBits as OccupancyBits
+from saff_fast.ops.occupancy_bits import pack_bits as pack_bits
+from saff_fast.ops.occupancy_bits import pack_occupancy as pack_occupancy
+from saff_fast.ops.occupancy_bits import unpack_bits as unpack_bits
 from saff_fast.ops.project_flow import project_flow as project_flow
 from saff_fast.ops.splat import splat as splat

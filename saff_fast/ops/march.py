@@ -1,60 +1,44 @@
 """Samples of rays in occupied cells of a grid with one slice a frame."""
 
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from saff_fast import kernels
 from saff_fast.ops import checks
+from saff_fast.ops.occupancy_bits import OccupancyBits
 from saff_fast.types import PackedSamples
 
 
-def pack_bits(cells: Bool[Tensor, "*batch rx ry rz"]) -> UInt8[Tensor, "*batch n_bytes"]:
-    """Occupancy of cells as bits: cell `(x * ry + y) * rz + z` is bit `index & 7` of byte `index >> 3`.
-
-    Raises:
-        ValueError: if `cells` is not boolean or has fewer than three axes.
-
-    Example:
-        >>> pack_bits(torch.tensor([True, False, True]).reshape(1, 1, 3))
-        tensor([5], dtype=torch.uint8)
-    """
-    checks.dtype("pack_bits", torch.bool, cells=cells)
-    if cells.dim() < 3:
-        raise ValueError(f"pack_bits: cells must have shape (..., rx, ry, rz), got {list(cells.shape)}")
-    bits = cells.flatten(-3).to(torch.uint8)
-    bits = torch.nn.functional.pad(bits, (0, -bits.shape[-1] % 8)).unflatten(-1, (-1, 8))
-    return (bits << torch.arange(8, dtype=torch.uint8, device=cells.device)).sum(-1, dtype=torch.uint8)
-
-
-def march(  # noqa: PLR0913 - the rays, the grid and the lattice, each used in one place
+def march(
     origins: Float[Tensor, "n_rays 3"],
     directions: Float[Tensor, "n_rays 3"],
     frames: Int[Tensor, " n_rays"],
-    static_bits: UInt8[Tensor, " n_bytes"],
-    dynamic_bits: UInt8[Tensor, "n_frames n_bytes"],
-    resolution: tuple[int, int, int],
+    occupancy: OccupancyBits,
     n_steps: int,
     jitter: Float[Tensor, " n_rays"] | None = None,
-    capacity: int | None = None,
+    capacity: tuple[int, int] | None = None,
 ) -> PackedSamples:
     """The steps of each ray whose centre lies in an occupied cell of the unit cube.
 
     A ray `origins + t * directions` is cut into `n_steps` steps of `t` in [0, 1]. Step `i` has its centre at
     `(i + jitter) / n_steps` (`jitter` is 1/2 without one) and reaches half a step to both sides. It is kept if its
-    centre is in the cube and the cell there is set in `static_bits`, or in `dynamic_bits` for the ray's frame; in the
-    latter case it is listed in `dynamic_indices` too. Not differentiable.
+    centre is in the cube and the cell there is occupied at all times, or in the ray's frame; in the latter case it is
+    listed in `dynamic_indices` too. Not differentiable.
+
+    Without `capacity` the outputs are exactly as long as needed, for which the host has to wait for the device once.
+    With it nothing is waited for: the outputs have the lengths that it says, and rays that do not fit get no samples
+    and are counted in `n_dropped`. Entries that no ray owns are zero: a sample of length 0 where ray 0 begins.
 
     Args:
         origins: Points at `t = 0`, float32 or float64.
         directions: From `t = 0` to `t = 1`.
-        frames: Slice of `dynamic_bits` that each ray reads, int64; clamped to the slices that exist.
-        static_bits: Cells occupied at all times (`pack_bits`).
-        dynamic_bits: Cells occupied in each frame, at least one frame.
-        resolution: Cells along x, y and z.
+        frames: Frame of each ray, int64; clamped to the frames that exist.
+        occupancy: The occupied cells.
         n_steps: Steps a ray, at least 1.
         jitter: One offset in [0, 1) a ray.
-        capacity: Most samples in all. A ray that would end beyond it gets none, nor does any after it that has samples.
+        capacity: Most samples and most dynamic samples in all. A ray that would end beyond either gets none, nor does
+            any after it that has samples.
 
     Returns:
         The samples, ray after ray, front to back. `t_starts` may lie up to half a step below 0, `t_ends` above 1.
@@ -62,46 +46,99 @@ def march(  # noqa: PLR0913 - the rays, the grid and the lattice, each used in o
     Raises:
         ValueError: if a shape, dtype, device or number is wrong.
     """
-    _check(origins, directions, frames, static_bits, dynamic_bits, resolution, n_steps, jitter, capacity)
-    jitter = None if jitter is None else jitter.contiguous()
-    grid = static_bits.contiguous(), dynamic_bits.contiguous(), list(resolution)
+    _check("march", origins, directions, frames, occupancy, n_steps, jitter)
+    if capacity is not None and (len(capacity) != 2 or min(capacity) < 0):
+        raise ValueError(f"march: capacity must be None or two numbers that are not negative, got {capacity}")
     with torch.no_grad():
-        kept, dynamic, counts = _march_mask(
-            origins.contiguous(), directions.contiguous(), frames.contiguous(), *grid, n_steps, jitter
-        )
-        if capacity is not None:
-            counts *= counts[:, :1].cumsum(0) <= capacity
-        ends = counts.cumsum(0)
-        packed_info, dynamic_packed_info = torch.stack([ends - counts, counts], dim=-1).unbind(1)
-        packed_infos = packed_info.contiguous(), dynamic_packed_info.contiguous()
-        n_samples, n_dynamic = ends[-1].tolist() if len(ends) else (0, 0)
-        ray_indices, t_starts, t_ends, dynamic_indices = _march_fill(
-            kept, dynamic, *packed_infos, n_steps, jitter, [n_samples, n_dynamic], origins
-        )
-    return PackedSamples(packed_infos[0], ray_indices, t_starts, t_ends, packed_infos[1], dynamic_indices)
+        masks = _masks(origins, directions, frames, occupancy, n_steps, jitter, n_steps, None)
+        return _pack(masks, n_steps, jitter, capacity, origins)
 
 
-def _check(origins, directions, frames, static_bits, dynamic_bits, resolution, n_steps, jitter, capacity):  # noqa: PLR0913 - takes what march takes
-    name, n_rays = "march", origins.shape[0] if origins.dim() else None
+def march_round(
+    origins: Float[Tensor, "n_rays 3"],
+    directions: Float[Tensor, "n_rays 3"],
+    frames: Int[Tensor, " n_rays"],
+    occupancy: OccupancyBits,
+    n_steps: int,
+    first_steps: Int[Tensor, " n_rays"],
+    max_samples: int,
+    jitter: Float[Tensor, " n_rays"] | None = None,
+) -> tuple[PackedSamples, Int[Tensor, " n_rays"]]:
+    """The next samples of each ray, for a march that goes on only while a ray still lets light through.
+
+    The samples of `march`, but only those from step `first_steps` on and at most `max_samples` of them a ray. With the
+    steps that are returned as the `first_steps` of the next round, the rounds together make up the whole march.
+
+    Args:
+        origins: As for `march`, and so are the other arguments that it has.
+        directions: See `march`.
+        frames: See `march`.
+        occupancy: See `march`.
+        n_steps: See `march`.
+        first_steps: Where each ray goes on, int64; below 0 is 0, and from `n_steps` on the ray is done.
+        max_samples: Most samples of a ray, at least 1.
+        jitter: See `march`.
+
+    Returns:
+        The samples, and the step where each ray goes on: `n_steps` if it is done.
+
+    Raises:
+        ValueError: if a shape, dtype, device or number is wrong.
+    """
+    name = "march_round"
+    _check(name, origins, directions, frames, occupancy, n_steps, jitter)
+    checks.shape(name, {"n_rays": origins.shape[0]}, first_steps=first_steps)
+    checks.dtype(name, torch.int64, first_steps=first_steps)
+    checks.one_device(name, origins=origins, first_steps=first_steps)
+    if max_samples < 1:
+        raise ValueError(f"{name}: max_samples must be at least 1, got {max_samples}")
+    with torch.no_grad():
+        masks = _masks(origins, directions, frames, occupancy, n_steps, jitter, max_samples, first_steps)
+        return _pack(masks, n_steps, jitter, None, origins), masks[3]
+
+
+def _check(name, origins, directions, frames, occupancy, n_steps, jitter):
+    n_rays = origins.shape[0] if origins.dim() else None
     lattice = {} if jitter is None else {"jitter": jitter}
-    if len(resolution) != 3 or min(resolution) < 1:
-        raise ValueError(f"{name}: resolution must be three positive integers, got {resolution}")
     if n_steps < 1:
         raise ValueError(f"{name}: n_steps must be at least 1, got {n_steps}")
-    if capacity is not None and capacity < 0:
-        raise ValueError(f"{name}: capacity must be None or not negative, got {capacity}")
-    n_bytes = -(-resolution[0] * resolution[1] * resolution[2] // 8)
     checks.shape(name, {"n_rays": n_rays, "xyz": 3}, origins=origins, directions=directions)
     checks.shape(name, {"n_rays": n_rays}, frames=frames, **lattice)
-    checks.shape(name, {"n_bytes": n_bytes}, static_bits=static_bits)
-    checks.shape(name, {"n_frames": None, "n_bytes": n_bytes}, dynamic_bits=dynamic_bits)
-    if dynamic_bits.shape[0] == 0:
-        raise ValueError(f"{name}: dynamic_bits must have at least one frame, got none")
     checks.floats(name, origins=origins, directions=directions, **lattice)
     checks.dtype(name, torch.int64, frames=frames)
-    checks.dtype(name, torch.uint8, static_bits=static_bits, dynamic_bits=dynamic_bits)
-    tensors = {"directions": directions, "frames": frames, "static_bits": static_bits, "dynamic_bits": dynamic_bits}
-    checks.one_device(name, origins=origins, **tensors, **lattice)
+    tensors = {"origins": origins, "directions": directions, "frames": frames, "occupancy": occupancy.static_bits}
+    checks.one_device(name, **tensors, **lattice)
+
+
+def _masks(origins, directions, frames, occupancy, n_steps, jitter, max_samples, first_steps):
+    rays = (tensor.contiguous() for tensor in (origins, directions, frames))
+    bits = (tensor.contiguous() for tensor in (occupancy.static_bits, occupancy.dynamic_bits, occupancy.coarse_bits))
+    lattice = n_steps, max_samples, _contiguous(jitter), _contiguous(first_steps)
+    return _march_mask(*rays, *bits, list(occupancy.resolution), *lattice)
+
+
+def _pack(
+    masks: tuple[Tensor, ...], n_steps: int, jitter: Tensor | None, capacity: tuple[int, int] | None, like: Tensor
+) -> PackedSamples:
+    kept, dynamic, counts, _ = masks
+    n_dropped = None
+    if capacity is not None:
+        ends = counts.cumsum(0)
+        fits = (ends[:, 0] <= capacity[0]) & (ends[:, 1] <= capacity[1])
+        n_dropped = (~fits & (counts[:, 0] > 0)).sum()
+        counts = counts * fits.unsqueeze(1)
+    ends = counts.cumsum(0)
+    packed_info, dynamic_packed_info = torch.stack([ends - counts, counts], dim=-1).unbind(1)
+    infos = packed_info.contiguous(), dynamic_packed_info.contiguous()
+    lengths = list(capacity) if capacity is not None else ends[-1].tolist() if len(ends) else [0, 0]
+    ray_indices, t_starts, t_ends, dynamic_indices = _march_fill(
+        kept, dynamic, *infos, n_steps, _contiguous(jitter), lengths, like
+    )
+    return PackedSamples(infos[0], ray_indices, t_starts, t_ends, infos[1], dynamic_indices, n_dropped)
+
+
+def _contiguous(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.contiguous()
 
 
 def _n_words(n_steps: int) -> int:
@@ -109,22 +146,25 @@ def _n_words(n_steps: int) -> int:
 
 
 @torch.library.custom_op("saff_fast::march_mask", mutates_args=())
-def _march_mask(
+def _march_mask(  # noqa: PLR0913 - the rays, the grid and the lattice, each used in one place
     origins: Tensor,
     directions: Tensor,
     frames: Tensor,
     static_bits: Tensor,
     dynamic_bits: Tensor,
+    coarse_bits: Tensor,
     resolution: list[int],
     n_steps: int,
+    max_samples: int,
     jitter: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    n_rays, n_words = origins.shape[0], _n_words(n_steps)
-    masks = frames.new_empty(n_rays, n_words), frames.new_empty(n_rays, n_words), frames.new_empty(n_rays, 2)
-    sizes = n_rays, n_steps, n_words, *resolution, *dynamic_bits.shape
-    tensors = static_bits, dynamic_bits, origins, directions, frames, jitter
-    kernels.call("march_mask", *sizes, *tensors, *masks, like=origins)
-    return masks
+    first_steps: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    outputs = _new_masks(frames, n_steps)
+    sizes = origins.shape[0], n_steps, _n_words(n_steps), max_samples, *resolution
+    bits = *dynamic_bits.shape, coarse_bits.shape[1], static_bits, dynamic_bits, coarse_bits
+    rays = origins, directions, frames, jitter, first_steps
+    kernels.call("march_mask", *sizes, *bits, *rays, *outputs, like=origins)
+    return outputs
 
 
 @torch.library.custom_op("saff_fast::march_fill", mutates_args=())
@@ -139,20 +179,37 @@ def _march_fill(
     like: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     outputs = _new_samples(kept, like, n_samples)
-    sizes = kept.shape[0], n_steps, kept.shape[1]
+    sizes = kept.shape[0], n_steps, kept.shape[1], *n_samples
     kernels.call("march_fill", *sizes, kept, dynamic, jitter, packed_info, dynamic_packed_info, *outputs, like=like)
     return outputs
 
 
+def _new_masks(frames: Tensor, n_steps: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    n_rays, n_words = frames.shape[0], _n_words(n_steps)
+    masks = frames.new_empty(n_rays, n_words), frames.new_empty(n_rays, n_words)
+    return *masks, frames.new_empty(n_rays, 2), frames.new_empty(n_rays)
+
+
 def _new_samples(kept: Tensor, like: Tensor, n_samples: list[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     total, n_dynamic = n_samples
-    return kept.new_empty(total), like.new_empty(total), like.new_empty(total), kept.new_empty(n_dynamic)
+    return kept.new_zeros(total), like.new_zeros(total), like.new_zeros(total), kept.new_zeros(n_dynamic)
 
 
 @_march_mask.register_fake
-def _(origins, directions, frames, static_bits, dynamic_bits, resolution, n_steps, jitter):
-    n_rays, n_words = origins.shape[0], _n_words(n_steps)
-    return frames.new_empty(n_rays, n_words), frames.new_empty(n_rays, n_words), frames.new_empty(n_rays, 2)
+def _(  # noqa: PLR0913 - as above
+    origins,
+    directions,
+    frames,
+    static_bits,
+    dynamic_bits,
+    coarse_bits,
+    resolution,
+    n_steps,
+    max_samples,
+    jitter,
+    first_steps,
+):
+    return _new_masks(frames, n_steps)
 
 
 @_march_fill.register_fake

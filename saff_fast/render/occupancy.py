@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from saff_fast.ops import OccupancySlices, march, pack_bits
+from saff_fast.ops import OccupancyBits, OccupancySlices, march_round, pack_occupancy
+from saff_fast.render.marchers import MARCHERS, MarcherName
 from saff_fast.types import PackedSamples, Rays
 
 
@@ -38,6 +39,8 @@ class OccupancyConfig:
     """Relative error of the depth prior at full confidence: half the thickness of the shell that starts occupied."""
     doubtful_band: float = 0.6
     """The same where the prior has no confidence."""
+    marcher: MarcherName = "auto"
+    """Backend of marching; nerfacc runs on CUDA only."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -45,6 +48,8 @@ class OccupancyConfig:
             raise ValueError(f"resolution must be in [8, 256], got {self.resolution}")
         if not 8 <= self.n_steps <= 1024:
             raise ValueError(f"n_steps must be in [8, 1024], got {self.n_steps}")
+        if self.marcher not in MARCHERS:
+            raise ValueError(f"marcher must be one of {', '.join(MARCHERS)}, got {self.marcher}")
 
 
 class OccupancyGrid(nn.Module):
@@ -67,6 +72,7 @@ class OccupancyGrid(nn.Module):
     dynamic_weight: Tensor
     static_bits: Tensor
     dynamic_bits: Tensor
+    coarse_bits: Tensor
 
     def __init__(self, config: OccupancyConfig, n_frames: int) -> None:
         super().__init__()
@@ -96,10 +102,21 @@ class OccupancyGrid(nn.Module):
 
     def march(self, rays: Rays, jitter: Float[Tensor, " n_rays"] | None) -> PackedSamples:
         """Samples of the rays in occupied cells."""
+        march, frames = MARCHERS[self.config.marcher], rays.frames.round().long()
+        return march(rays.origins, rays.directions, frames, self.bits, self.config.n_steps, jitter)
+
+    def march_round(
+        self, rays: Rays, first_steps: Int[Tensor, " n_rays"], max_samples: int
+    ) -> tuple[PackedSamples, Int[Tensor, " n_rays"]]:
+        """The next samples of the rays, at most `max_samples` each, and the step where each ray goes on."""
+        frames, n_steps = rays.frames.round().long(), self.config.n_steps
+        return march_round(rays.origins, rays.directions, frames, self.bits, n_steps, first_steps, max_samples)
+
+    @property
+    def bits(self) -> OccupancyBits:
+        """The occupied cells."""
         n = self.config.resolution
-        frames = rays.frames.round().long()
-        bits = self.static_bits, self.dynamic_bits
-        return march(rays.origins, rays.directions, frames, *bits, (n, n, n), self.config.n_steps, jitter)
+        return OccupancyBits(self.static_bits, self.dynamic_bits, self.coarse_bits, (n, n, n))
 
     def slices(self) -> OccupancySlices:
         """Dynamic cells by frame. Slices of times without a training frame, which training does not fill, are full."""
@@ -131,9 +148,10 @@ class OccupancyGrid(nn.Module):
         static = self.static_candidates & dilate(seen)[0]
         moving = (self.dynamic_weight > config.dynamic_threshold).view(-1, n, n, n)
         grown = torch.where(self.trained.view(-1, 1, 1, 1), dilate(moving), moving)
-        slices = self.dynamic_candidates & grown
-        self.register_buffer("static_bits", pack_bits(static))
-        self.register_buffer("dynamic_bits", pack_bits(slices))
+        bits = pack_occupancy(static, self.dynamic_candidates & grown)
+        self.register_buffer("static_bits", bits.static_bits)
+        self.register_buffer("dynamic_bits", bits.dynamic_bits)
+        self.register_buffer("coarse_bits", bits.coarse_bits)
 
     def _cells(self, positions: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
         n = self.config.resolution

@@ -45,7 +45,10 @@ class Renderer:
 
     def __call__(self, rays: Rays, jitter: Float[Tensor, " n_rays"] | None = None) -> RenderedBatch:
         """Render `rays`; `jitter` in [0, 1) shifts each ray's sample lattice."""
-        samples = self.occupancy.march(rays, jitter)
+        return self.render(rays, self.occupancy.march(rays, jitter))
+
+    def render(self, rays: Rays, samples: PackedSamples) -> RenderedBatch:
+        """Render these samples of `rays`."""
         lengths = sample_lengths(samples, rays.directions)
         rows, where = samples.ray_indices, samples.dynamic_indices
         positions = rays.origins[rows] + lengths[1].unsqueeze(1) * rays.directions[rows]
