@@ -7,6 +7,7 @@ from torch import Tensor
 from saff_fast import kernels
 from saff_fast.ops import checks
 from saff_fast.ops.hash_encode import HashGridLayout, check_grid
+from saff_fast.ops.schema import Bools
 
 
 def flow_sample(
@@ -75,7 +76,7 @@ def _flow_sample_backward(
     times: Tensor,
     table: Tensor,
     levels: Tensor,
-    needs: list[bool],
+    needs: Bools,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the displaced points and of the table."""
     # An empty tensor stands for a gradient that nobody asked for. The kernel clears the table's itself.

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from saff_fast import kernels
 from saff_fast.ops import checks
+from saff_fast.ops.schema import Tensors
 
 
 def joint_weights(
@@ -61,7 +62,7 @@ def _joint_weights(
 
 
 @torch.library.custom_op("saff_fast::joint_weights_backward", mutates_args=())
-def _joint_weights_backward(grads: list[Tensor], samples: list[Tensor], packed_info: Tensor) -> list[Tensor]:
+def _joint_weights_backward(grads: Tensors, samples: Tensors, packed_info: Tensor) -> Tensors:
     outputs = [torch.zeros_like(tensor) for tensor in samples[:3]]
     sizes = packed_info.shape[0], samples[0].numel()
     grads = [grad.contiguous() for grad in grads]

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from saff_fast import kernels
 from saff_fast.ops import checks
+from saff_fast.ops.schema import Ints
 from saff_fast.types import PackedSamples
 
 
@@ -115,7 +116,7 @@ def _march_mask(
     frames: Tensor,
     static_bits: Tensor,
     dynamic_bits: Tensor,
-    resolution: list[int],
+    resolution: Ints,
     n_steps: int,
     jitter: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -135,7 +136,7 @@ def _march_fill(
     dynamic_packed_info: Tensor,
     n_steps: int,
     jitter: Tensor | None,
-    n_samples: list[int],
+    n_samples: Ints,
     like: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     outputs = _new_samples(kept, like, n_samples)
