@@ -2,9 +2,11 @@
 
 The host library is built once for each instruction set and the best one that this processor has is loaded, so one
 wheel serves every machine. The CUDA library is a file of its own and is loaded when a CUDA tensor first arrives.
+The environment variable SAFF_HOST_LIBRARY names another host library to load, such as one built with a sanitizer.
 """
 
 import ctypes
+import os
 import platform
 from functools import cache
 from importlib.resources import files
@@ -31,7 +33,16 @@ def host_library_names() -> tuple[str, ...]:
 
 
 def library_path(device_type: str) -> Path | None:
-    """File of the kernels for `"cpu"` or `"cuda"`, or None if this installation has none."""
+    """File of the kernels for `"cpu"` or `"cuda"`, or None if this installation has none.
+
+    Raises:
+        FileNotFoundError: if SAFF_HOST_LIBRARY names no file.
+    """
+    if device_type == "cpu" and "SAFF_HOST_LIBRARY" in os.environ:
+        chosen = Path(os.environ["SAFF_HOST_LIBRARY"])
+        if not chosen.is_file():
+            raise FileNotFoundError(f"SAFF_HOST_LIBRARY must be the path of a host library, got {chosen}")
+        return chosen
     names = host_library_names() if device_type == "cpu" else ("libsaff_cuda.so",)
     for name in names:
         # importlib.resources also finds the library of an editable install, which is not beside this file.

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from saff_fast import kernels
 from saff_fast.ops import checks
+from saff_fast.ops.schema import Bools
 
 
 def accumulate(
@@ -50,7 +51,7 @@ def _accumulate(weights: Tensor, values: Tensor, packed_info: Tensor) -> Tensor:
 
 @torch.library.custom_op("saff_fast::accumulate_backward", mutates_args=())
 def _accumulate_backward(
-    grad_out: Tensor, weights: Tensor, values: Tensor, packed_info: Tensor, needs: list[bool]
+    grad_out: Tensor, weights: Tensor, values: Tensor, packed_info: Tensor, needs: Bools
 ) -> tuple[Tensor, Tensor]:
     # An empty tensor stands for a gradient that nobody asked for.
     grads = tuple(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from saff_fast import kernels
 from saff_fast.ops import checks
+from saff_fast.ops.schema import Bools, Tensors
 from saff_fast.types import PackedSamples
 
 MAX_GROUPS = 8  # kMaxGroups in cuda_ext/ops/composite.h
@@ -163,10 +164,10 @@ def _table(groups: Sequence[Tensor]) -> Tensor:
 
 @torch.library.custom_op("saff_fast::composite", mutates_args=())
 def _composite(
-    samples: list[Tensor],
-    places: list[Tensor],
-    values_static: list[Tensor],
-    values_dynamic: list[Tensor],
+    samples: Tensors,
+    places: Tensors,
+    values_static: Tensors,
+    values_dynamic: Tensors,
     with_weights: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     sizes = places[0].shape[0], len(samples[0]), len(samples[1])
@@ -181,13 +182,13 @@ def _composite(
 
 @torch.library.custom_op("saff_fast::composite_backward", mutates_args=())
 def _composite_backward(
-    grad_sums: list[Tensor],
-    samples: list[Tensor],
-    places: list[Tensor],
-    values_static: list[Tensor],
-    values_dynamic: list[Tensor],
-    needs: list[bool],
-) -> list[Tensor]:
+    grad_sums: Tensors,
+    samples: Tensors,
+    places: Tensors,
+    values_static: Tensors,
+    values_dynamic: Tensors,
+    needs: Bools,
+) -> Tensors:
     """Gradients of both densities, of the blends, and of each group, static before dynamic; `needs` is of groups."""
     grads = [torch.zeros_like(tensor) for tensor in samples[:3]]
     # An empty tensor stands for a gradient that nobody asked for: its address is 0.

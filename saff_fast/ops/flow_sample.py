@@ -9,6 +9,7 @@ from torch import Tensor
 from saff_fast import kernels
 from saff_fast.ops import checks
 from saff_fast.ops.hash_encode import HashGridLayout, check_grid
+from saff_fast.ops.schema import Bools, Ints, Tensors
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _flow_sample(
     table: Tensor,
     levels: Tensor,
     bits: Tensor | None,
-    resolution: list[int],
+    resolution: Ints,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     outputs = _new_outputs(flows, times, table, levels)
     slices = *resolution, *((1, 1) if bits is None else bits.shape), bits
@@ -144,14 +145,14 @@ def _new_outputs(
 
 @torch.library.custom_op("saff_fast::flow_sample_backward", mutates_args=())
 def _flow_sample_backward(
-    upstream: list[Tensor],
+    upstream: Tensors,
     positions: Tensor,
     flows: Tensor,
     times: Tensor,
     table: Tensor,
     levels: Tensor,
     occupied: Tensor,
-    needs: list[bool],
+    needs: Bools,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the displaced points and of the table, from those of `displaced`, `encodings` and `outside`."""
     # An empty tensor stands for a gradient that nobody asked for. The kernel clears both itself.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from saff_fast import kernels
 from saff_fast.ops import checks
+from saff_fast.ops.schema import Bools
 
 MAX_LEVELS = 32  # kMaxHashLevels in cuda_ext/common/hash_grid.h
 N_FEATURES = (1, 2, 4, 8)
@@ -50,7 +51,10 @@ class HashGridLayout:
         if not 1 <= self.n_levels <= MAX_LEVELS:
             raise ValueError(f"HashGridLayout: there must be 1 to {MAX_LEVELS} levels, got {self.n_levels}")
         if len(self.scales) != self.n_levels or len(self.offsets) != self.n_levels + 1 or self.offsets[0] != 0:
-            raise ValueError("HashGridLayout: scales and offsets must have one row a level, and offsets start at 0")
+            raise ValueError(
+                f"HashGridLayout: scales must have {self.n_levels} rows like resolutions, offsets one number more and "
+                f"the first of them 0, got {len(self.scales)} rows and {self.offsets}"
+            )
         for level, (resolution, scale) in enumerate(zip(self.resolutions, self.scales, strict=True)):
             size = self.offsets[level + 1] - self.offsets[level]
             if not self._level_is_safe(resolution, scale, size):
@@ -223,7 +227,7 @@ def _hash_encode(positions: Tensor, table: Tensor, levels: Tensor) -> Tensor:
 
 @torch.library.custom_op("saff_fast::hash_encode_backward", mutates_args=())
 def _hash_encode_backward(
-    grad_encodings: Tensor, positions: Tensor, table: Tensor, levels: Tensor, needs: list[bool]
+    grad_encodings: Tensor, positions: Tensor, table: Tensor, levels: Tensor, needs: Bools
 ) -> tuple[Tensor, Tensor]:
     # An empty tensor stands for a gradient that nobody asked for. The kernel clears both itself.
     grad_positions = torch.empty_like(positions) if needs[0] else positions.new_empty(0)

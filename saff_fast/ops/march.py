@@ -7,6 +7,7 @@ from torch import Tensor
 from saff_fast import kernels
 from saff_fast.ops import checks
 from saff_fast.ops.occupancy_bits import OccupancyBits
+from saff_fast.ops.schema import Ints
 from saff_fast.types import PackedSamples
 
 
@@ -153,7 +154,7 @@ def _march_mask(  # noqa: PLR0913 - the rays, the grid and the lattice, each use
     static_bits: Tensor,
     dynamic_bits: Tensor,
     coarse_bits: Tensor,
-    resolution: list[int],
+    resolution: Ints,
     n_steps: int,
     max_samples: int,
     jitter: Tensor | None,
@@ -175,7 +176,7 @@ def _march_fill(
     dynamic_packed_info: Tensor,
     n_steps: int,
     jitter: Tensor | None,
-    n_samples: list[int],
+    n_samples: Ints,
     like: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     outputs = _new_samples(kept, like, n_samples)

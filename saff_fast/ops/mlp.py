@@ -8,6 +8,7 @@ from torch import Tensor
 
 from saff_fast import kernels
 from saff_fast.ops import checks
+from saff_fast.ops.schema import Ints
 
 
 def mlp(
@@ -68,7 +69,7 @@ def _check(inputs: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) 
 
 
 @torch.library.custom_op("saff_fast::mlp", mutates_args=())
-def _mlp(inputs: Tensor, parameters: Tensor, widths: list[int]) -> Tensor:
+def _mlp(inputs: Tensor, parameters: Tensor, widths: Ints) -> Tensor:
     outputs = inputs.new_empty(inputs.shape[0], widths[-1])
     sizes = inputs.shape[0], len(widths) - 1, torch.tensor(widths)
     kernels.call("mlp", *sizes, parameters, inputs, outputs, like=inputs)
@@ -77,7 +78,7 @@ def _mlp(inputs: Tensor, parameters: Tensor, widths: list[int]) -> Tensor:
 
 @torch.library.custom_op("saff_fast::mlp_backward", mutates_args=())
 def _mlp_backward(
-    grad_outputs: Tensor, inputs: Tensor, parameters: Tensor, widths: list[int], needs_inputs: bool
+    grad_outputs: Tensor, inputs: Tensor, parameters: Tensor, widths: Ints, needs_inputs: bool
 ) -> tuple[Tensor, Tensor]:
     # An empty tensor stands for a gradient that nobody asked for.
     grad_inputs = torch.empty_like(inputs) if needs_inputs else inputs.new_empty(0)

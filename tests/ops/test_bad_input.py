@@ -1,0 +1,135 @@
+"""What ops do with arguments that are legal and still wrong: strided, empty, very long, not finite."""
+
+import math
+
+import pytest
+import torch
+
+from saff_fast.ops import (
+    HashGridLayout,
+    accumulate,
+    flow_sample,
+    hash_encode,
+    joint_weights,
+    march,
+    mlp,
+    pack_bits,
+    reference,
+    render_weights,
+)
+
+LAYOUT = HashGridLayout.build(4, 3, 2, 10, 3, 20, base_time=2, finest_time=6)
+CELLS = torch.ones(4, 5, 6, dtype=torch.bool)
+LONG = 100_000  # samples of one ray
+
+
+def call_packed(op, samples, packed_info):
+    """An op on packed samples, given three columns of numbers in [0, 1); all its results in one row a sample or ray."""
+    if op is accumulate:
+        return accumulate(samples[:, 0], samples[:, 1:], packed_info)
+    if op is render_weights:
+        return render_weights(samples[:, 0], samples[:, 1].detach(), packed_info)[:, None]
+    deltas = torch.full_like(samples[:, 0], 0.5).detach()
+    return torch.stack(joint_weights(*samples.unbind(1), deltas, packed_info), dim=1)
+
+
+packed_ops = pytest.mark.parametrize("op", [accumulate, joint_weights, render_weights], ids=lambda op: op.__name__)
+
+
+@packed_ops
+def test_rays_without_any_sample(op, device):
+    samples = torch.empty(0, 3, device=device, requires_grad=True)
+    result = call_packed(op, samples, torch.zeros(4, 2, dtype=torch.long, device=device))
+    assert len(result) == (4 if op is accumulate else 0)
+    assert not result.any()
+    assert torch.autograd.grad(result.sum(), samples)[0].shape == (0, 3)
+
+
+@packed_ops
+def test_one_very_long_ray(op, device):
+    samples = torch.rand(LONG, 3, dtype=torch.float64, device=device)
+    samples[:, 0] /= LONG  # so that light reaches the end
+    info = reference.packed_info([LONG], device)
+    in_single = call_packed(op, samples.float(), info)
+    torch.testing.assert_close(in_single.double(), call_packed(op, samples, info), rtol=1e-3, atol=1e-7)
+
+
+@packed_ops
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_value_that_is_not_finite_stays_in_its_ray(op, value, device):
+    samples, info = torch.rand(9, 3, device=device), reference.packed_info([3, 2, 4], device)
+    others = [0, 2] if op is accumulate else [0, 1, 2, 5, 6, 7, 8]
+    expected = call_packed(op, samples, info)[others]
+    samples[3] = value
+    samples.requires_grad_()
+    result = call_packed(op, samples, info)
+    (grad,) = torch.autograd.grad(result.sum(), samples)
+    assert torch.equal(result[others], expected)
+    assert torch.isfinite(grad[[0, 1, 2, 5, 6, 7, 8]]).all()
+
+
+def dynamic_weights(sigmas, deltas, packed_info):
+    """joint_weights of a scene that is all dynamic."""
+    return joint_weights(torch.zeros_like(sigmas), sigmas, torch.ones_like(sigmas), deltas, packed_info)[1]
+
+
+@pytest.mark.parametrize("weights_of", [dynamic_weights, render_weights], ids=["joint_weights", "render_weights"])
+def test_an_infinite_density_is_opaque(weights_of, device):
+    sigmas = torch.tensor([0.5, math.inf, 0.5], device=device, requires_grad=True)
+    weights = weights_of(sigmas, torch.ones(3, device=device), reference.packed_info([3], device))
+    (grad,) = torch.autograd.grad(weights, sigmas, torch.tensor([1.0, 2.0, 3.0], device=device))
+    reached = math.exp(-0.5)
+    torch.testing.assert_close(weights, torch.tensor([1 - reached, reached, 0.0], device=device))
+    torch.testing.assert_close(grad, torch.tensor([-reached, 0.0, 0.0], device=device))
+
+
+def test_very_many_steps(device):
+    """One ray that keeps each of its steps."""
+    origins, directions = torch.zeros(1, 3, device=device), torch.ones(1, 3, device=device)
+    frames, bits = torch.zeros(1, dtype=torch.long, device=device), pack_bits(CELLS.to(device))
+    samples = march(origins, directions, frames, bits, bits[None], tuple(CELLS.shape), n_steps=LONG)
+    assert samples.packed_info.tolist() == [[0, LONG]]
+    assert len(samples.dynamic_indices) == LONG
+
+
+def strided(tensor):
+    """The same tensor as every second column of another."""
+    return torch.stack([tensor, torch.full_like(tensor, 3)], dim=-1)[..., 0]
+
+
+def arguments_of(op, device):
+    def rand(*shape):
+        return torch.rand(*shape, device=device)
+
+    table = rand(LAYOUT.n_entries, LAYOUT.n_features)
+    bits = pack_bits(CELLS.to(device))
+    frames = torch.zeros(7, dtype=torch.long, device=device)
+    return {
+        accumulate: (rand(9), rand(9, 4), reference.packed_info([3, 6], device)),
+        flow_sample: (rand(9, 3), rand(9, 3), rand(9), table, LAYOUT),
+        hash_encode: (rand(9, 4), table, LAYOUT),
+        joint_weights: (rand(9), rand(9), rand(9), rand(9), reference.packed_info([3, 6], device)),
+        march: (rand(7, 3), rand(7, 3), frames, bits, bits[None], tuple(CELLS.shape), 20, rand(7)),
+        mlp: (rand(9, 4), [rand(5, 4), rand(2, 5)], [rand(5), rand(2)]),
+        pack_bits: (rand(3, 4, 5) < 0.5,),
+        render_weights: (rand(9), rand(9), reference.packed_info([3, 6], device)),
+    }[op]
+
+
+@pytest.mark.parametrize(
+    "op",
+    [accumulate, flow_sample, hash_encode, joint_weights, march, mlp, pack_bits, render_weights],
+    ids=lambda op: op.__name__,
+)
+def test_strided_arguments_are_read_right(op, device):
+    arguments = arguments_of(op, device)
+
+    def spread(value):
+        if isinstance(value, list):
+            return [spread(item) for item in value]
+        return strided(value) if isinstance(value, torch.Tensor) else value
+
+    results = [op(*arguments), op(*map(spread, arguments))]
+    flat = [[r] if isinstance(r, torch.Tensor) else r if isinstance(r, tuple) else vars(r).values() for r in results]
+    for expected, actual in zip(*flat, strict=True):
+        assert torch.equal(actual, expected)
