@@ -2,6 +2,7 @@
 #include "common/export.h"
 #include "common/launch.h"
 #include "ops/accumulate.inc"
+#include "ops/distortion.inc"
 #include "ops/flow_sample.inc"
 #include "ops/hash_encode.inc"
 #include "ops/joint_weights.inc"

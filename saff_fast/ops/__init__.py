@@ -1,6 +1,7 @@
 """Compiled operations, one module an op; `reference.py` defines each of them in plain torch."""
 
 from saff_fast.ops.accumulate import accumulate as accumulate
+from saff_fast.ops.distortion import distortion as distortion
 from saff_fast.ops.flow_sample import flow_sample as flow_sample
 from saff_fast.ops.hash_encode import HashGridLayout as HashGridLayout
 from saff_fast.ops.hash_encode import hash_encode as hash_encode

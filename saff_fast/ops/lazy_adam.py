@@ -26,8 +26,8 @@ def lazy_adam(
     `exp_avg` and `exp_avg_sq` are the running means m and v: `m += (1 - beta_1) (g - m)`,
     `v += (1 - beta_2) (g^2 - v)`, `parameter -= lr m' / (sqrt(v') + eps)` with `m' = m / (1 - beta_1^step)` and
     `v' = v / (1 - beta_2^step)`. Where all 16 gradients are zero, nothing is read further or written, so moments do not
-    decay there and momentum does not go on (Instant-NGP, section 4, which skips single entries and counts their steps
-    apart). Blocks are those of the flattened parameter.
+    decay there and momentum does not go on (Instant-NGP, section 4, skips single entries; its code counts the steps of
+    each). Blocks are those of the flattened parameter.
 
     Args:
         parameter: What is optimised, float32 or float64, contiguous; changed in place.
@@ -62,7 +62,7 @@ def lazy_adam(
         raise ValueError(f"{name}: step must be at least 1, got {step}")
     if not (lr >= 0 and eps >= 0):
         raise ValueError(f"{name}: lr and eps must not be negative, got {lr} and {eps}")
-    if not (0 <= min(betas) and max(betas) < 1):
+    if not (min(betas) >= 0 and max(betas) < 1):
         raise ValueError(f"{name}: betas must be in [0, 1), got {betas}")
     step_size, root_of_correction = lr / (1 - betas[0] ** step), math.sqrt(1 - betas[1] ** step)
     _lazy_adam(parameter, grad.contiguous(), exp_avg, exp_avg_sq, step_size, root_of_correction, list(betas), eps)

@@ -18,7 +18,7 @@ def project_flow(
     ndc: tuple[float, float, float, float],
     limit: float,
 ) -> Float[Tensor, "n_rays 2"]:
-    """Pixels (x, y) of unit-cube `points` in cameras `poses` (NSFF section 3.2, scene flow to optical flow).
+    """Pixels (x, y) of unit-cube `points` in cameras `poses` (method section 2, "scene flow -> 2D").
 
     The cube is boxed NDC, `x' = low + points * (high - low)`; NDC are inverted to the world (NeRF, appendix C:
     `z = 2 near / (z' - 1)`, `x = -x' z / scale_x`, `y = -y' z / scale_y`), `z'` being clamped to `z_max`, where a point

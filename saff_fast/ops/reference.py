@@ -159,3 +159,14 @@ def lazy_adam(
         mean, square = means[block] / (1 - betas[0] ** step), squares[block] / (1 - betas[1] ** step)
         values[block] -= lr * mean / (square.sqrt() + eps)
     return values.view_as(parameter), means.view_as(parameter), squares.view_as(parameter)
+
+
+def distortion(weights: Tensor, t_starts: Tensor, t_ends: Tensor, packed_info: Tensor) -> Tensor:
+    """`saff_fast.ops.distortion`, all pairs of samples of a ray at once."""
+    losses = [weights[:0]]
+    for begin, count in packed_info.tolist():
+        ray = slice(begin, begin + count)
+        midpoints, lengths = (t_starts[ray] + t_ends[ray]) / 2, t_ends[ray] - t_starts[ray]
+        pairs = torch.outer(weights[ray], weights[ray]) * (midpoints[:, None] - midpoints).abs()
+        losses.append((pairs.sum() + (weights[ray] ** 2 * lengths).sum() / 3)[None])
+    return torch.cat(losses)
