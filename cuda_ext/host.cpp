@@ -11,3 +11,4 @@
 #include "ops/mlp.inc"
 #include "ops/project_flow.inc"
 #include "ops/render_weights.inc"
+#include "ops/splat.inc"

@@ -12,3 +12,4 @@ from saff_fast.ops.march import pack_bits as pack_bits
 from saff_fast.ops.mlp import mlp as mlp
 from saff_fast.ops.project_flow import project_flow as project_flow
 from saff_fast.ops.render_weights import render_weights as render_weights
+from saff_fast.ops.splat import splat as splat

@@ -170,3 +170,18 @@ def distortion(weights: Tensor, t_starts: Tensor, t_ends: Tensor, packed_info: T
         pairs = torch.outer(weights[ray], weights[ray]) * (midpoints[:, None] - midpoints).abs()
         losses.append((pairs.sum() + (weights[ray] ** 2 * lengths).sum() / 3)[None])
     return torch.cat(losses)
+
+
+def splat(values: Tensor, weights: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """`saff_fast.ops.splat` for finite flow: one pixel and one of its four targets at a time."""
+    height, width, _ = values.shape
+    sums, totals = torch.zeros_like(values), torch.zeros_like(weights)
+    for y, x in itertools.product(range(height), range(width)):
+        at_x, at_y = x + flow[y, x, 0].item(), y + flow[y, x, 1].item()
+        left, top = math.floor(at_x), math.floor(at_y)
+        for row, column in itertools.product((top, top + 1), (left, left + 1)):
+            if 0 <= row < height and 0 <= column < width:
+                weight = (1 - abs(at_x - column)) * (1 - abs(at_y - row)) * weights[y, x]
+                sums[row, column] += weight * values[y, x]
+                totals[row, column] += weight
+    return sums, totals
