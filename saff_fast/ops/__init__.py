@@ -1,7 +1,6 @@
 """Compiled operations, one module an op; `reference.py` defines each of them in plain torch."""
 
 from saff_fast.ops.accumulate import accumulate as accumulate
-<<<<<<< HEAD
 from saff_fast.ops.composite import Composited as Composited
 from saff_fast.ops.composite import Emission as Emission
 from saff_fast.ops.composite import composite as composite
@@ -9,9 +8,6 @@ from saff_fast.ops.composite import composite_joint as composite_joint
 from saff_fast.ops.distortion import distortion as distortion
 from saff_fast.ops.flow_sample import FlowSamples as FlowSamples
 from saff_fast.ops.flow_sample import OccupancySlices as OccupancySlices
-=======
-from saff_fast.ops.distortion import distortion as distortion
->>>>>>> d74595b43a46074b5383be1969a7959d59c247b8
 from saff_fast.ops.flow_sample import flow_sample as flow_sample
 from saff_fast.ops.hash_encode import HashGridLayout as HashGridLayout
 from saff_fast.ops.hash_encode import hash_encode as hash_encode
@@ -24,8 +20,4 @@ from saff_fast.ops.occupancy_bits import pack_bits as pack_bits
 from saff_fast.ops.occupancy_bits import pack_occupancy as pack_occupancy
 from saff_fast.ops.occupancy_bits import unpack_bits as unpack_bits
 from saff_fast.ops.project_flow import project_flow as project_flow
-<<<<<<< HEAD
-=======
-from saff_fast.ops.render_weights import render_weights as render_weights
->>>>>>> d74595b43a46074b5383be1969a7959d59c247b8
 from saff_fast.ops.splat import splat as splat
