@@ -7,4 +7,5 @@
 #include "ops/joint_weights.inc"
 #include "ops/march.inc"
 #include "ops/mlp.inc"
+#include "ops/random_gather.inc"
 #include "ops/render_weights.inc"
