@@ -1,139 +1,198 @@
-"""Speed of the compiled ops, and of what they stand for in plain torch, as one JSON document on stdout.
+"""Every compiled op against its plain-torch baseline in `baselines/`, and against tiny-cuda-nn and nerfacc on CUDA.
 
-    python benchmarks/ops.py --n-samples 65536 --log2-table-size 15
+    python benchmarks/ops.py --json ops.json
 
-Samples lie along rays through the unit cube, 16 a ray, all of one ray at one time. Figures are millions of samples a
-second: median, fastest and slowest of the repeats, which follow one warm-up.
+Samples lie along rays through the unit cube, 16 a ray, all of one ray at one time. Before they are timed, both sides
+are checked to give the same values.
 """
 
-import argparse
-import json
-import platform
-import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
 
+import harness
 import torch
-from baselines import hash_grid
+import workload
+from baselines import compositing, flow_sample, hash_grid, march, mlp
+from harness import DEVICE, Case
+from peers import nerfacc_cases, tcnn_cases, usable
+from sides import Sides, gradients
 from torch import Tensor
+from workload import N_FRAMES, N_STEPS, OCCUPANCY, SAMPLES_PER_RAY, grid, ray_samples, straight_rays
 
-from saff_fast.ops import HashGridLayout, flow_sample, hash_encode
+from saff_fast import ops
+from saff_fast.config import load_config, preset_names
+from saff_fast.fields.scene_field import FieldConfig, SceneField
+from saff_fast.ops.reference import packed_info
+from saff_fast.train.config import ExperimentConfig
+from saff_fast.types import PackedSamples
 
-N_FRAMES = 24
-SAMPLES_PER_RAY = 16
+N_CHANNELS = 64
 
 
 def main() -> None:
-    args = parse_arguments()
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    results = {}
-    for n_dims in (3, 4):
-        for name, function in encoding_cases(n_dims, args).items():
-            results[name] = measure(function, args.n_samples, args.repeats, args.device)
-            print(f"{name}: {results[name]}", file=sys.stderr)
-    print(json.dumps(describe(args) | {"msamples_per_s": results}, indent=2))
+    options = harness.parser(__doc__).parse_args()
+    report = harness.Report(options)
+    n_samples = workload.n_samples(options)
+    for case in cases(n_samples):
+        report.compare(case)
+    for name, compare in (("tinycudann", tcnn_cases), ("nerfacc", nerfacc_cases)):
+        package = usable(name)
+        if isinstance(package, str):
+            report.skip(name, package)
+            continue
+        for case in compare(package, n_samples):
+            report.compare(case)
+    report.finish()
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n-samples", type=int, default=65536)
-    parser.add_argument("--n-levels", type=int, default=16)
-    parser.add_argument("--log2-table-size", type=int, default=15)
-    parser.add_argument("--finest-resolution", type=int, default=512)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--threads", type=int, help="threads on the host; torch's own choice without")
-    parser.add_argument("--device", default="cpu")
-    return parser.parse_args()
+def cases(n_samples: int) -> Iterator[Case]:
+    """Each op and its baseline."""
+    unit = f"{n_samples} samples"
+    yield from hash_encode_cases(n_samples, unit)
+    yield from flow_sample_cases(n_samples, unit)
+    yield from mlp_cases(n_samples, unit)
+    yield from composite_cases(n_samples, unit)
+    yield from composite_one_cases(n_samples, unit)
+    yield from march_cases(n_samples // SAMPLES_PER_RAY)
 
 
-def ray_samples(n_samples: int, device: str) -> Tensor:
-    """Points `(n_samples, 4)`: consecutive samples of random rays, the last column the ray's time."""
-    n_rays = -(-n_samples // SAMPLES_PER_RAY)
+def hash_encode_cases(n_samples: int, unit: str) -> Iterator[Case]:
+    for n_dims in (4, 3):
+        layout, table = grid(n_dims)
+        positions = ray_samples(n_samples)[:, :n_dims].contiguous()
+        encode = (partial(function, layout=layout) for function in (ops.hash_encode, hash_grid.hash_encode))
+        sides = Sides(*encode, "baselines/hash_grid.py", (positions, table))
+        yield sides.forward(f"hash_encode_{n_dims}d.forward", unit)
+        yield sides.forward_backward(f"hash_encode_{n_dims}d.forward_backward", unit)
+        yield sides.forward_backward(f"hash_encode_{n_dims}d.forward_backward_table", unit, differentiable=(1,))
+
+
+def flow_sample_cases(n_samples: int, unit: str) -> Iterator[Case]:
+    layout, table = grid(4)
+    points = ray_samples(n_samples)
+    flows = torch.randn(n_samples, 3, device=DEVICE) * 0.01
+    inputs = points[:, :3].contiguous(), flows, points[:, 3].contiguous(), table
+    sides = Sides(
+        lambda positions, flows, times, table: ops.flow_sample(
+            positions, flows[None], times[None], table, layout
+        ).encodings[0],
+        lambda *tensors: flow_sample.flow_sample(*tensors, layout)[1],
+        "baselines/flow_sample.py",
+        inputs,
+    )
+    yield sides.forward("flow_sample.forward", unit)
+    yield sides.forward_backward("flow_sample.forward_backward", unit, differentiable=(0, 1, 3))
+
+
+def mlp_cases(n_samples: int, unit: str) -> Iterator[Case]:
+    """The networks of the presets. The row without a suffix is the static field's of cpu-preview."""
+    named = {"mlp.forward_backward": preset_widths("cpu-preview")["static"]}
+    for preset in preset_names():
+        for part, widths in preset_widths(preset).items():
+            if widths not in named.values():
+                named[f"mlp.forward_backward.{preset}_{part}"] = widths
+    for name, widths in named.items():
+        n_layers = len(widths) - 1
+        inputs = torch.randn(n_samples, widths[0], device=DEVICE)
+        layers = [torch.nn.Linear(a, b, device=DEVICE) for a, b in pairwise(widths)]
+        parameters = [layer.weight.detach() for layer in layers] + [layer.bias.detach() for layer in layers]
+
+        def run(function: Callable, n: int = n_layers) -> Callable[..., Tensor]:
+            return lambda x, *rest: function(x, rest[:n], rest[n:])
+
+        sides = Sides(run(ops.mlp), run(mlp.mlp), "baselines/mlp.py", (inputs, *parameters))
+        sizes = "-".join(map(str, widths))
+        backend = "torch" if DEVICE.type == "cuda" else "native"  # what ops.mlp takes
+        yield dataclasses.replace(sides.forward_backward(name, f"{unit}, {sizes}"), backend=backend)
+
+
+def composite_cases(n_samples: int, unit: str) -> Iterator[Case]:
+    """Both fields with 64 channels each; rays have 8 to 24 samples."""
     generator = torch.Generator().manual_seed(0)
-    near, far = torch.rand(2, n_rays, 1, 3, generator=generator)
-    near[..., 2], far[..., 2] = 0, 1
-    steps = (torch.arange(SAMPLES_PER_RAY) + torch.rand(n_rays, 1, generator=generator)) / SAMPLES_PER_RAY
-    positions = near + (far - near) * steps[..., None]
-    times = torch.randint(N_FRAMES, (n_rays, 1, 1), generator=generator) / (N_FRAMES - 1)
-    return torch.cat([positions, times.expand(-1, SAMPLES_PER_RAY, 1)], 2).reshape(-1, 4)[:n_samples].to(device)
+    counts = torch.randint(8, 25, (n_samples // SAMPLES_PER_RAY,), generator=generator)
+    info, n = packed_info(counts.tolist(), DEVICE), int(counts.sum())
+    static, dynamic = torch.rand(2, n, device=DEVICE) * 20
+    blends, deltas = torch.rand(n, device=DEVICE), torch.full((n,), 1 / N_STEPS, device=DEVICE)
+    channels = torch.randn(2, n, N_CHANNELS, device=DEVICE)
+    upstream = torch.randn(len(info), N_CHANNELS, device=DEVICE)
+    packed = static, dynamic, blends, *channels
+    padded = [compositing.pad(tensor, info) for tensor in packed]
+    padded_deltas = compositing.pad(deltas, info)
+    everywhere = torch.arange(n, device=DEVICE)
+    samples = PackedSamples(info, everywhere, deltas, deltas, info, everywhere)
+
+    def native(static: Tensor, dynamic: Tensor, blends: Tensor, *channels: Tensor) -> Tensor:
+        fields = (ops.Emission(*field) for field in ((static, channels[:1]), (dynamic, channels[1:])))
+        parts = ops.composite_joint(*fields, blends, deltas, deltas, samples)
+        return parts[0].sums[:, ops.FIRST_CHANNEL :] + parts[1].sums[:, ops.FIRST_CHANNEL :]
+
+    for suffix, baseline in (("", compositing.composite), (".einsum", compositing.composite_einsum)):
+
+        def in_torch(
+            static: Tensor, dynamic: Tensor, blends: Tensor, *channels: Tensor, baseline: Callable = baseline
+        ) -> Tensor:
+            return baseline((static, dynamic), blends, padded_deltas, channels)
+
+        torch.testing.assert_close(native(*packed), in_torch(*padded), rtol=1e-4, atol=1e-4)
+        yield Case(
+            name=f"composite_{N_CHANNELS}{suffix}",
+            unit=f"{len(info)} rays, {n} samples",
+            ours=gradients(native, packed, range(5), upstream),
+            reference=gradients(in_torch, padded, range(5), upstream),
+            reference_name=f"baselines/compositing.py, {baseline.__name__}",
+        )
 
 
-def encoding_cases(n_dims: int, args: argparse.Namespace) -> dict[str, Callable[[], object]]:
-    """The passes to be timed, by name."""
-    time_axis = (3, N_FRAMES) if n_dims == 4 else (None, None)
-    sizes = args.n_levels, 2, args.log2_table_size, 16, args.finest_resolution
-    layout = HashGridLayout.build(n_dims, *sizes, *time_axis)
-    points = ray_samples(args.n_samples, args.device)
-    positions = points[:, :n_dims].contiguous()
-    flows = torch.randn(1, args.n_samples, 3, device=args.device) * 0.01
-    table = torch.rand(layout.n_entries, 2, device=args.device) * 2e-4 - 1e-4
-    upstream = torch.randn(args.n_samples, layout.n_outputs, device=args.device)
-
-    def backward(encode: Callable[..., Tensor], moving: Tensor) -> Callable[[], None]:
-        def run() -> None:
-            inputs = [tensor.detach().requires_grad_() for tensor in (moving, table)]
-            torch.autograd.grad(encode(*inputs), inputs, upstream)
-
-        return run
-
-    def displaced(flows: Tensor, table: Tensor) -> Tensor:
-        return flow_sample(points[:, :3], flows, points[None, :, 3], table, layout).encodings[0]
-
-    def in_torch(positions: Tensor, table: Tensor) -> Tensor:
-        return hash_grid.hash_encode(positions, table, layout)
-
-    def native(positions: Tensor, table: Tensor) -> Tensor:
-        return hash_encode(positions, table, layout)
-
-    def table_only() -> None:
-        leaf = table.detach().requires_grad_()
-        torch.autograd.grad(native(positions, leaf), leaf, upstream)
-
-    few = positions[:256]
-    torch.testing.assert_close(native(few, table), in_torch(few, table), rtol=1e-4, atol=1e-8)  # it must be the same op
-
-    cases: dict[str, Callable[[], object]] = {
-        f"hash_encode {n_dims}D forward": lambda: native(positions, table),
-        f"hash_encode {n_dims}D forward, table gradient": table_only,
-        f"hash_encode {n_dims}D forward, both gradients": backward(native, positions),
-        f"torch baseline {n_dims}D forward": lambda: in_torch(positions, table),
-        f"torch baseline {n_dims}D forward, both gradients": backward(in_torch, positions),
-    }
-    if n_dims == 4:
-        cases["flow_sample forward"] = lambda: displaced(flows, table)
-        cases["flow_sample forward, both gradients"] = backward(displaced, flows)
-    return cases
+def composite_one_cases(n_samples: int, unit: str) -> Iterator[Case]:
+    """Opacity of one field; rays of equal length, so that nothing is padded."""
+    shape = n_samples // SAMPLES_PER_RAY, SAMPLES_PER_RAY
+    info = packed_info([SAMPLES_PER_RAY] * shape[0], DEVICE)
+    deltas = torch.full((n_samples,), 1 / N_STEPS, device=DEVICE)
+    sides = Sides(
+        lambda sigmas: ops.composite(ops.Emission(sigmas, ()), deltas, deltas, info).sums[:, 0],
+        lambda sigmas: compositing.render_weights(sigmas.view(shape), deltas.view(shape)).sum(1),
+        "baselines/compositing.py",
+        (torch.rand(n_samples, device=DEVICE) * 20,),
+    )
+    yield sides.forward_backward("composite_opacity.forward_backward", unit)
 
 
-def measure(function: Callable[[], object], n_samples: int, repeats: int, device: str) -> dict[str, float]:
-    """Millions of samples a second."""
-    seconds = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        function()
-        if device != "cpu":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    rates = [n_samples / second / 1e6 for second in seconds[1:]]
-    picked = {"median": statistics.median(rates), "fastest": max(rates), "slowest": min(rates)}
-    return {name: round(rate, 3) for name, rate in picked.items()}
+def march_cases(n_rays: int) -> Iterator[Case]:
+    """A thick surface at half depth, and a ball that moves across it."""
+    axis = (torch.arange(OCCUPANCY, device=DEVICE) + 0.5) / OCCUPANCY
+    x, y, z = torch.meshgrid(axis, axis, axis, indexing="ij")
+    static = (z - 0.5 - 0.1 * torch.sin(6 * x)).abs() < 0.05
+    centres = torch.linspace(0.2, 0.8, N_FRAMES, device=DEVICE)
+    dynamic = torch.stack([(x - c).square() + (y - 0.5).square() + (z - 0.3).square() < 0.01 for c in centres])
+    origins, directions = straight_rays(n_rays)
+    frames = torch.randint(N_FRAMES, (n_rays,), generator=torch.Generator().manual_seed(1)).to(DEVICE)
+    occupancy = ops.pack_occupancy(static, dynamic)
+
+    def native() -> object:
+        return ops.march(origins, directions, frames, occupancy, N_STEPS)
+
+    def in_torch() -> object:
+        return march.march(origins, directions, frames, static, dynamic, N_STEPS)
+
+    if not torch.equal(native().ray_indices, in_torch()[0]):
+        raise AssertionError("march: the baseline must keep the same steps")
+    yield Case(
+        name="march",
+        unit=f"{n_rays} rays, {N_STEPS} steps",
+        ours=native,
+        reference=in_torch,
+        reference_name="baselines/march.py",
+    )
 
 
-def describe(args: argparse.Namespace) -> dict[str, object]:
-    """What a reader needs to repeat the run."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    device = torch.cuda.get_device_name() if args.device != "cpu" else platform.processor() or platform.machine()
-    return {
-        "command": " ".join(["python", *sys.argv]),
-        "commit": commit,
-        "device": device,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "settings": vars(args),
-    }
+def preset_widths(preset: str) -> dict[str, list[int]]:
+    """Widths of the networks of a preset's two fields."""
+    config: FieldConfig = load_config(ExperimentConfig, preset).field
+    field = SceneField(config, N_FRAMES, N_CHANNELS)
+    nets = {"static": field.static.mlp, "dynamic": field.dynamic.mlp}
+    return {part: [net.weights[0].shape[1], *(w.shape[0] for w in net.weights)] for part, net in nets.items()}
 
 
 if __name__ == "__main__":

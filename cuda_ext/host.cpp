@@ -10,4 +10,5 @@
 #include "ops/march.inc"
 #include "ops/mlp.inc"
 #include "ops/project_flow.inc"
+#include "ops/random_gather.inc"
 #include "ops/splat.inc"

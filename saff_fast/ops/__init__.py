@@ -1,6 +1,7 @@
 """Compiled operations, one module an op; `reference.py` defines each of them in plain torch."""
 
 from saff_fast.ops.accumulate import accumulate as accumulate
+from saff_fast.ops.composite import FIRST_CHANNEL as FIRST_CHANNEL
 from saff_fast.ops.composite import Composited as Composited
 from saff_fast.ops.composite import Emission as Emission
 from saff_fast.ops.composite import composite as composite

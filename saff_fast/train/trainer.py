@@ -98,7 +98,7 @@ class Trainer:
         depth = depth_parameters(scene, self.model.space, inverse_depths)
         if checkpoint is None:
             seed_occupancy(self.model, depth, scene.depth_confidences, frames)
-        self._sampler = PixelSampler(scene, depth, frames, config.train.seed)
+        self.sampler = PixelSampler(scene, depth, frames, config.train.seed)
         self.optimiser = _optimiser(self.model, config.train)
         if checkpoint is not None:
             restore_optimiser(self.optimiser, checkpoint.tensors)
@@ -112,8 +112,7 @@ class Trainer:
         with between_steps() as stop_if_interrupted:
             try:
                 while self.step < config.steps:
-                    terms, statistics = self._train_step()
-                    self.step += 1
+                    terms, statistics = self.train_step()
                     if self.step % config.log_every == 0 or self.step == config.steps:
                         rate = (self.step - done_before) * config.rays / (time.monotonic() - began)
                         self._write_log(terms, statistics, rate)
@@ -126,9 +125,10 @@ class Trainer:
                 self._save(time.monotonic() - began)
                 raise
 
-    def _train_step(self) -> tuple[dict[str, float], dict[str, float]]:
+    def train_step(self) -> tuple[dict[str, float], dict[str, float]]:
+        """One step, with the look around that may be due after it: loss terms by name, and statistics for the log."""
         config, step = self.config, self.step
-        targets, generator = self._sampler.sample(step, config.train.rays, config.train.moving_rays)
+        targets, generator = self.sampler.sample(step, config.train.rays, config.train.moving_rays)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(config.train, step)
         share = step / config.train.steps
@@ -136,13 +136,14 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         self.optimiser.step()
-        if sweeps_after(config.train, step + 1):
-            self._sweep(generator)
+        self.step += 1
+        if sweeps_after(config.train, self.step):
+            self.sweep(generator)
         return {name: float(term.detach()) for name, term in terms.items()}, statistics
 
     @torch.no_grad()
-    def _sweep(self, generator: torch.Generator) -> None:
-        """Let the occupancy grid look at every trained frame."""
+    def sweep(self, generator: torch.Generator) -> None:
+        """Let the occupancy grid look at every trained frame; part of `train_step` when it is due."""
         model, occupancy = self.model, self.model.occupancy
         occupancy.forget()
         for frame in self._frames:

@@ -9,7 +9,7 @@ from saff_fast.train.trainer import Trainer
 
 
 def losses(trainer, config, progress):
-    targets, generator = trainer._sampler.sample(0, 300, 100)
+    targets, generator = trainer.sampler.sample(0, 300, 100)
     return batch_losses(trainer.model, targets, 100, generator, config, progress)[0]
 
 

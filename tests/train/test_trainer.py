@@ -102,7 +102,7 @@ def test_held_out_frames_are_never_drawn(scene_folder, tmp_path, tiny_config):
     from saff_fast.train.trainer import Trainer
 
     trainer = Trainer(read_scene(scene_folder, 36), tmp_path, tiny_config(hold_out=(2, 3)))
-    drawn = torch.cat([trainer._sampler.sample(step, 500, 200)[0].frames for step in range(4)])
+    drawn = torch.cat([trainer.sampler.sample(step, 500, 200)[0].frames for step in range(4)])
     assert set(drawn.tolist()) == {0, 1, 4, 5}
 
 

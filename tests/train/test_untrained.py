@@ -44,7 +44,7 @@ def test_untrained_slices_are_where_flow_leads(scene_folder, tmp_path, tiny_conf
     carry_occupancy(model)
     there = along_x(model, held_out)
     model.occupancy.dynamic_weight.zero_()
-    trainer._sweep(torch.Generator().manual_seed(0))
+    trainer.sweep(torch.Generator().manual_seed(0))
     here = along_x(model, beside)
     n = model.occupancy.config.resolution
     moved = round(0.25 * n)

@@ -1,0 +1,94 @@
+"""Frames a second of a trained scene, against the published networks.
+
+    python benchmarks/render_fps.py --json render_fps.json [--run RUN]
+
+At 136 x 72 and 546 x 288 pixels: `rgb` marches, asks the fields and composites; `all` is `render_view`, which adds
+depth, optical flow and full semantics. The reference renders a strip of pixels, 128 samples of both networks each, and
+is compared by the pixel.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import harness
+import scenes
+import torch
+from baselines.reference_model import ReferenceModel
+from harness import DEVICE
+from torch import Tensor
+
+from saff_fast.geometry.rays import pixel_rays
+from saff_fast.train.model import SceneModel
+from saff_fast.train.rendering import load_run, render_view
+from saff_fast.types import Rays
+
+SIZES = ((72, 136), (288, 546))
+STEPS_BEFORE = 300
+CHUNK = 1 << 14  # rays at once, as in `render_view`
+STRIP = 1 << 14 if DEVICE.type == "cuda" else 256
+
+
+def main() -> None:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--run", type=Path, metavar="RUN", help="a trained run (default: 300 steps on the demo scene)")
+    scenes.add_options(parser)
+    options = parser.parse_args()
+    report = harness.Report(options)
+    model = load_run(options.run) if options.run else train(options)
+    for height, width in SIZES:
+        report.add(*rows(resized(model, height, width), report.repeats))
+    report.finish()
+
+
+def train(options) -> SceneModel:
+    scene, config = scenes.chosen(options, f"train.steps={STEPS_BEFORE}")
+    with scenes.new_trainer(scene, config) as trainer:
+        for _ in range(STEPS_BEFORE):
+            trainer.train_step()
+    return trainer.model
+
+
+def resized(model: SceneModel, height: int, width: int) -> SceneModel:
+    return dataclasses.replace(model, cameras=model.cameras.resized(height, width))
+
+
+def rows(model: SceneModel, repeats: int) -> list[harness.Row]:
+    """Colour alone and everything, at the model's size, of the middle frame."""
+    frame, size = model.n_frames // 2, (model.cameras.height, model.cameras.width)
+    pixels = model.cameras.pixel_grid()
+    reference = ReferenceModel(model)
+    middle = (len(pixels) - min(STRIP, len(pixels))) // 2
+    strip = rays_of(model, pixels[middle : middle + STRIP], frame)
+    runs = (
+        lambda: rgb(model, pixels, frame),
+        lambda: render_view(model, frame, frame),
+        lambda: reference.render(strip),
+    )
+    *ours, theirs = harness.timings(runs, repeats)
+    return [
+        harness.row(
+            f"render_{size[1]}x{size[0]}.{what}",
+            f"a pixel, {len(pixels)} a frame",
+            (timing, theirs),
+            "baselines/reference_model.py",
+            units=(len(pixels), len(strip)),
+            figures={"frames_per_s": 1e3 / timing.median_ms},
+        )
+        for what, timing in zip(("rgb", "all"), ours, strict=True)
+    ]
+
+
+@torch.no_grad()
+def rgb(model: SceneModel, pixels: Tensor, frame: int) -> Tensor:
+    """The picture alone."""
+    parts = [model.renderer(rays_of(model, part, frame)).outputs.rgb for part in pixels.split(CHUNK)]
+    return torch.cat(parts)
+
+
+def rays_of(model: SceneModel, pixels: Tensor, frame: int) -> Rays:
+    poses = torch.full((len(pixels),), frame, device=pixels.device)
+    return pixel_rays(model.space, model.cameras, poses, pixels, poses.float())
+
+
+if __name__ == "__main__":
+    main()

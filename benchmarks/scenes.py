@@ -1,0 +1,52 @@
+"""What training benchmarks train on: the synthetic scene of `saff-fast demo`, or a prepared scene folder."""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from saff_fast.cli.demo import HEIGHT, N_FRAMES, WIDTH
+from saff_fast.config import load_config, override, preset_names
+from saff_fast.preparation import prepare_synthetic
+from saff_fast.scene.reader import read_scene
+from saff_fast.scene.scene import Scene
+from saff_fast.train.config import ExperimentConfig
+from saff_fast.train.memory import keep_freed_memory
+from saff_fast.train.trainer import Trainer
+
+CACHE = Path(__file__).resolve().parent.parent / "runs" / "benchmarks"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Which scene, which preset."""
+    parser.add_argument("--scene", type=Path, metavar="DIR", help="a prepared scene (default: the demo's)")
+    parser.add_argument("--preset", default="cpu-preview", choices=preset_names())
+
+
+def chosen(options: argparse.Namespace, *assignments: str) -> tuple[Scene, ExperimentConfig]:
+    """The scene, and the preset with these keys changed. The demo scene is read at its own height."""
+    keep_freed_memory()  # what `saff-fast train` does; both sides of a comparison profit
+    config = load_config(ExperimentConfig, options.preset)
+    if options.scene is None:
+        assignments = (f"train.height={HEIGHT}", *assignments)
+    config = override(config, assignments)
+    return read_scene(options.scene or demo_scene(), config.train.height), config
+
+
+def demo_scene() -> Path:
+    """The demo's scene, written once."""
+    folder = CACHE / f"scene_{WIDTH}x{HEIGHT}x{N_FRAMES}"
+    if not folder.is_dir():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as partial:
+            prepare_synthetic(Path(partial) / "scene", HEIGHT, WIDTH, N_FRAMES)
+            (Path(partial) / "scene").rename(folder)
+    return folder
+
+
+@contextmanager
+def new_trainer(scene: Scene, config: ExperimentConfig) -> Iterator[Trainer]:
+    """A trainer whose run folder is thrown away."""
+    with tempfile.TemporaryDirectory() as run:
+        yield Trainer(scene, Path(run), config)

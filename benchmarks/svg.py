@@ -1,0 +1,75 @@
+"""Line plots on logarithmic axes as SVG text: no more than the report needs."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+WIDTH, HEIGHT = 420, 260
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 16, 32, 44
+
+
+@dataclass(frozen=True)
+class Line:
+    """Positive points to be joined, from left to right."""
+
+    label: str
+    colour: str
+    points: Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Positive values to places between two ends, logarithmically."""
+
+    low: float
+    high: float
+    begin: float
+    end: float
+
+    @classmethod
+    def around(cls, values: Sequence[float], begin: float, end: float) -> "_Axis":
+        low, high = min(values), max(values)
+        if high < 1.5 * low:
+            low, high = low / 1.5, high * 1.5
+        return cls(low, high, begin, end)
+
+    def __call__(self, value: float) -> float:
+        share = math.log(value / self.low) / math.log(self.high / self.low)
+        return self.begin + share * (self.end - self.begin)
+
+    def ticks(self) -> list[float]:
+        """1, 2 and 5 times the powers of ten; the powers alone where those are many."""
+        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        steps = (1,) if len(powers) > 3 else (1, 2, 5)
+        values = [step * 10.0**power for power in powers for step in steps]
+        return [value for value in values if self.low <= value * (1 + 1e-9) and value <= self.high * (1 + 1e-9)]
+
+
+def plot(title: str, x_label: str, lines: Sequence[Line]) -> str:
+    """An SVG document; ticks of x at the points themselves."""
+    points = [point for line in lines for point in line.points]
+    x_axis = _Axis.around([x for x, _ in points], _LEFT, WIDTH - _RIGHT)
+    y_axis = _Axis.around([y for _, y in points], HEIGHT - _BOTTOM, _TOP)
+    parts = [_text(WIDTH / 2, 18, title, "middle", "bold"), _text(WIDTH / 2, HEIGHT - 8, x_label, "middle")]
+    for value in y_axis.ticks():
+        y = y_axis(value)
+        parts.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
+        parts.append(_text(_LEFT - 6, y + 4, f"{value:g}", "end"))
+    for value in sorted({x for x, _ in points}):
+        parts.append(_text(x_axis(value), HEIGHT - _BOTTOM + 16, f"{value:g}", "middle"))
+    for i, line in enumerate(lines):
+        places = [(x_axis(x), y_axis(y)) for x, y in line.points]
+        joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        parts.append(f'<polyline points="{joined}" fill="none" stroke="{line.colour}" stroke-width="2"/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{line.colour}"/>' for x, y in places]
+        parts.append(_text(_LEFT + 6, _TOP + 12 + 15 * i, line.label, "start", colour=line.colour))
+    size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
+    background = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>'
+    body = "\n".join([background, *parts])
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">\n{body}\n</svg>\n'
+
+
+def _text(x: float, y: float, text: str, anchor: str, weight: str = "normal", colour: str = "#333") -> str:
+    style = f'text-anchor="{anchor}" font-weight="{weight}" fill="{colour}"'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(text)}</text>'

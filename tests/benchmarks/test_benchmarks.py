@@ -1,0 +1,173 @@
+"""Every benchmark, at the size of a stamp, through the form of its outcome. The figures mean nothing here."""
+
+import dataclasses
+import importlib
+import json
+import math
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from saff_fast import config
+
+FOLDER = Path(__file__).resolve().parent.parent.parent / "benchmarks"
+PRESET = """
+[train]
+height = 36
+steps = 30
+rays = 64
+moving_rays = 16
+first_sweep = 4
+sweep_every = 4
+sweep_rays = 100
+
+[field.static]
+log2_table_size = 10
+n_levels = 4
+
+[field.dynamic]
+log2_table_size = 10
+n_levels = 4
+
+[occupancy]
+resolution = 16
+n_steps = 16
+"""
+ROWS = {  # of the contract
+    "ops": ["hash_encode_4d.forward", "hash_encode_4d.forward_backward", "mlp.forward_backward", "composite_64"],
+    "roofline": ["hash_encode_4d.gather_fraction"],
+    "train_step": ["train_step"],
+    "samples_per_ray": ["samples_per_ray"],
+    "render_fps": ["render_16x8.rgb", "render_16x8.all"],
+    "scaling": ["scaling.rays.32", "scaling.frames.4"],
+}
+SMALL = {  # module: what is set in it
+    "harness": {"_SHORTEST_MS": 0.0},
+    "workload": {"N_SAMPLES_QUICK": 512},
+    "scenes": {"HEIGHT": 36, "WIDTH": 64, "N_FRAMES": 6},
+    "train_step": {"STEPS_BEFORE": 6, "OUR_SIZES": (32, 64), "REFERENCE_SIZES": (4, 8), "STEPS": 1},
+    "samples_per_ray": {"STEPS": 6, "QUICK_RAYS": 64},
+    "render_fps": {"STEPS_BEFORE": 4, "SIZES": ((8, 16),), "STRIP": 16},
+    "scaling": {"SWEEPS": {"rays": (32, 0, 64), "frames": (4, 0, 8), "log2_table_size": (8,)}},
+}
+
+
+@pytest.fixture
+def benchmark(monkeypatch, tmp_path):
+    """Imports a benchmark by name, everything in it made small."""
+    presets = tmp_path / "presets"
+    presets.mkdir()
+    (presets / "cpu-preview.toml").write_text(PRESET)
+    monkeypatch.setattr(config, "preset_folder", lambda: presets)
+    monkeypatch.syspath_prepend(str(FOLDER))
+    before = set(sys.modules)
+
+    def load(name):
+        module = importlib.import_module(name)
+        for part, values in SMALL.items():
+            if part in sys.modules:
+                for key, value in values.items():
+                    monkeypatch.setattr(sys.modules[part], key, value)
+        if "scenes" in sys.modules:
+            monkeypatch.setattr(sys.modules["scenes"], "CACHE", tmp_path)
+        if name == "scaling":
+            base = dataclasses.replace(module.BASE, rays=32, steps=16, frames=4, log2_table_size=8, semantic_channels=4)
+            monkeypatch.setattr(module, "BASE", base)
+        return module
+
+    yield load
+    for name in set(sys.modules) - before:
+        if str(FOLDER) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROWS)
+def test_keeps_the_contract(benchmark, name, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "out.json"
+    monkeypatch.setattr(sys, "argv", [f"benchmarks/{name}.py", "--quick", "--json", str(path)])
+    benchmark(name).main()
+    document = json.loads(path.read_text())
+    assert {"device", "commit", "command", "rows"} <= document.keys()
+    assert f"benchmarks/{name}.py --quick" in document["command"]
+    names = [row["name"] for row in document["rows"]]
+    assert len(set(names)) == len(names), "a name stands for one row"
+    assert set(ROWS[name]) <= set(names)
+    for row in document["rows"]:
+        assert {"name", "backend", "median_ms", "spread_ms", "ratio", "reference", "unit"} <= row.keys()
+        numbers = [row["median_ms"], row["ratio"], *row["figures"].values()]
+        assert all(math.isfinite(number) for number in numbers)
+        assert row["median_ms"] > 0
+        assert row["ratio"] > 0
+    assert names[0] in capsys.readouterr().out
+
+
+def test_best_size_is_the_one_with_most_units_a_second(benchmark, monkeypatch):
+    harness = benchmark("harness")
+    clock = iter([0.0, 1.0, 1.0, 1.5, 1.5, 5.5])  # 4 in a second, 8 in half, 16 in four
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: next(clock))
+    assert harness.best_size([4, 8, 16], lambda size: None) == 8
+
+
+def test_ratio_is_by_the_unit_of_work(benchmark):
+    harness = benchmark("harness")
+    times = harness.Timing(2.0, 0.0), harness.Timing(3.0, 0.0)
+    assert harness.row("a", "unit", times, "b", units=(4, 2)).ratio == 3  # 0.5 ms a unit against 1.5
+
+
+def test_both_sides_run_in_turn(benchmark, monkeypatch):
+    harness = benchmark("harness")
+    calls = []
+    harness.timings([lambda: calls.append("ours"), lambda: calls.append("theirs")], 3)
+    assert calls == ["ours"] * 2 + ["theirs"] * 2 + ["ours", "theirs"] * 3
+
+
+def test_peak_memory_is_what_was_held_at_once(benchmark):
+    peak_mib = benchmark("memory").peak_mib
+    assert peak_mib(lambda: None) < 1
+    assert 35 < peak_mib(lambda: bytes(20 << 20) + bytes(20 << 20)) < 90
+    assert peak_mib(lambda: bytearray(b"x") * (20 << 20)) < 30, "a peak before does not count"
+    freed = [b"x" * (1 << 16) for _ in range(500)]
+    last = b"x" * (1 << 16)  # above them on the heap, so that the allocator keeps what is freed below
+    del freed
+    assert peak_mib(lambda: [b"y" * (1 << 16) for _ in range(500)]) > 20, last[:0]
+
+
+def test_report_has_tables_and_plots(benchmark, tmp_path):
+    row = {"backend": "native", "median_ms": 1.5, "spread_ms": 0.1, "ratio": 1234.5, "reference": "b", "unit": "a ray"}
+    rows = [row | {"name": f"scaling.rays.{size}", "figures": {"rays": size, "peak_mib": size / 2}} for size in (8, 16)]
+    rows.append(row | {"name": "march", "figures": {}})
+    document = {"device": "d", "commit": "c", "command": "python benchmarks/scaling.py", "rows": rows}
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "cpu.json").write_text(json.dumps(document | {"skipped": []}))
+    (tmp_path / "results" / "other.json").write_text("{}")
+    benchmark("report").write(tmp_path)
+    text = (tmp_path / "REPORT.md").read_text()
+    assert "| march | native | 1.5 | 0.1 | 1,234 | b | a ray |  |" in text
+    assert "(results/cpu_rays.svg)" in text
+    assert "other" not in text
+    root = ElementTree.parse(tmp_path / "results" / "cpu_rays.svg").getroot()
+    lines = [element.get("points") for element in root.iter("{http://www.w3.org/2000/svg}polyline")]
+    (time, memory) = ([tuple(map(float, point.split(","))) for point in line.split()] for line in lines)
+    assert time[0][1] == time[1][1]
+    assert memory[0][0] < memory[1][0]
+    assert memory[0][1] > memory[1][1], "more is higher"
+
+
+@pytest.mark.parametrize(("values", "ticks"), [((3, 40), [5, 10, 20]), ((0.5, 2e4), [1, 10, 100, 1000, 1e4])])
+def test_ticks(benchmark, values, ticks):
+    axis = benchmark("svg")._Axis.around(values, 0, 100)
+    assert axis.ticks() == pytest.approx(ticks)
+
+
+@pytest.mark.slow
+def test_the_other_run_marches_every_cell(benchmark, tmp_path, monkeypatch):
+    path = tmp_path / "out.json"
+    monkeypatch.setattr(sys, "argv", ["benchmarks/samples_per_ray.py", "--quick", "--json", str(path)])
+    benchmark("samples_per_ray").main()
+    figures = json.loads(path.read_text())["rows"][0]["figures"]
+    assert figures["every_cell_samples_per_ray"] == 16  # the preset's steps
+    assert figures["every_cell_dynamic_samples_per_ray"] == 16
+    assert figures["samples_per_ray"] < 16
