@@ -1,20 +1,48 @@
 """The multiresolution hash grid as a module."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from saff_fast.ops import HashGridLayout, hash_encode
+from saff_fast.fields import in_torch
+from saff_fast.fields.in_tcnn import TcnnEncoding
+from saff_fast.ops import HashGridLayout, flow_sample, hash_encode
 
 
 class HashGrid(nn.Module):
-    """A trainable table and its layout (Instant-NGP, section 3)."""
+    """A trainable table and its layout (Instant-NGP, section 3).
 
-    def __init__(self, layout: HashGridLayout) -> None:
+    Args:
+        layout: Sizes and places of the levels.
+        backend: `native`, `tcnn` or `torch`; the table is the same for all.
+    """
+
+    def __init__(self, layout: HashGridLayout, backend: str) -> None:
         super().__init__()
         self.layout = layout
+        self.backend = backend
         self.table = nn.Parameter(torch.empty(layout.n_entries, layout.n_features).uniform_(-1e-4, 1e-4))
+        self._encode = _encoder(layout, backend)
 
     def forward(self, positions: Float[Tensor, "n n_dims"]) -> Float[Tensor, "n n_outputs"]:
         """Encodings of `positions` in the unit cube."""
-        return hash_encode(positions, self.table, self.layout)
+        return self._encode(positions, self.table)
+
+    def displaced(
+        self, positions: Float[Tensor, "n 3"], flows: Float[Tensor, "n 3"], times: Float[Tensor, " n"]
+    ) -> tuple[Float[Tensor, "n n_outputs"], Float[Tensor, " n"]]:
+        """Encodings at `positions + flows` and `times`, and 1 where that is in the unit cube, else 0."""
+        if self.backend == "native":
+            _, encodings, valid = flow_sample(positions, flows, times, self.table, self.layout)
+            return encodings, valid
+        points = torch.cat([positions + flows, times.unsqueeze(1)], dim=1)
+        return self(points), ((points >= 0) & (points <= 1)).all(1).to(points.dtype)
+
+
+def _encoder(layout: HashGridLayout, backend: str) -> Callable[[Tensor, Tensor], Tensor]:
+    if backend == "tcnn":
+        return TcnnEncoding(layout)
+    return partial({"native": hash_encode, "torch": in_torch.hash_encode}[backend], layout=layout)

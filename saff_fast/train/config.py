@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
+from saff_fast.backends import BackendConfig, Device
 from saff_fast.fields.scene_field import FieldConfig
 from saff_fast.render.occupancy import OccupancyConfig
 
@@ -76,6 +77,8 @@ class TrainConfig:
     """Steps between checkpoints."""
     log_every: int = 25
     """Steps between entries of metrics.jsonl."""
+    device: Device = "auto"
+    """Where to train; `auto` is CUDA where it can be used. Batches and initial values are the same everywhere."""
     seed: int = 0
     """Seed of initial values and batches."""
     hold_out: tuple[int, ...] = ()
@@ -101,3 +104,4 @@ class ExperimentConfig:
     field: FieldConfig = dataclasses.field(default_factory=FieldConfig)
     occupancy: OccupancyConfig = dataclasses.field(default_factory=OccupancyConfig)
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    backend: BackendConfig = dataclasses.field(default_factory=BackendConfig)
