@@ -125,5 +125,8 @@ def test_configuration(tmp_path):
     assert override(config, ["backend.mlp=tcnn"]).backend == BackendConfig(encoding="torch", mlp="tcnn")
     with pytest.raises(UserError, match=r"backend\.mlp must be one of 'auto', 'native', 'tcnn', 'torch', got 'magic'"):
         override(config, ["backend.mlp=magic"])
+    with pytest.raises(UserError, match=r"backend\.encoding = 'tcnn' needs field\.dynamic\.time_axis = 'shared'"):
+        override(config, ["backend.encoding=tcnn"])
+    assert override(config, ["backend.encoding=tcnn", "field.dynamic.time_axis=shared"]).backend.encoding == "tcnn"
     with pytest.raises(UserError, match=r"train\.device must be one of 'auto', 'cpu', 'cuda', got 'gpu'"):
         override(config, ["train.device=gpu"])

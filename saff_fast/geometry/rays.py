@@ -28,7 +28,11 @@ def every_few_pixels(cameras: Cameras, n_pixels: int, generator: torch.Generator
     shift = torch.rand(2, generator=generator) * step
     x = torch.arange(float(shift[0]), cameras.width, step)
     y = torch.arange(float(shift[1]), cameras.height, step)
-    return torch.stack(torch.meshgrid(x, y, indexing="ij"), dim=-1).reshape(-1, 2).to(cameras.c2w.device)
+    return (
+        torch.stack(torch.meshgrid(x, y, indexing="ij"), dim=-1)
+        .reshape(-1, 2)
+        .to(cameras.c2w.device, non_blocking=True)
+    )
 
 
 def depth_to_parameter(

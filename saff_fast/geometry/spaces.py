@@ -39,7 +39,7 @@ class NdcSpace:
         unbounded = cameras.c2w.new_full((3,), -1.0), cameras.c2w.new_full((3,), 1.0)
         space = NdcSpace(2 * fx / cameras.width, 2 * fy / cameras.height, near, *unbounded)
         w, h = float(cameras.width), float(cameras.height)
-        corners = cameras.c2w.new_tensor([[0, 0], [w, 0], [0, h], [w, h]]).repeat(len(cameras), 1)
+        corners = torch.tensor([[0, 0], [w, 0], [0, h], [w, h]]).to(cameras.c2w).repeat(len(cameras), 1)
         index = torch.arange(len(cameras), device=corners.device).repeat_interleave(4)
         origins, directions = cameras.world_rays(index, corners)
         if not bool((directions[:, 2] < -1e-2).all()):

@@ -105,3 +105,11 @@ class ExperimentConfig:
     occupancy: OccupancyConfig = dataclasses.field(default_factory=OccupancyConfig)
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     backend: BackendConfig = dataclasses.field(default_factory=BackendConfig)
+
+    def __post_init__(self) -> None:
+        """Check what sections ask of one another."""
+        if self.backend.encoding == "tcnn" and self.field.dynamic.time_axis != "shared":
+            raise ValueError(
+                "backend.encoding = 'tcnn' needs field.dynamic.time_axis = 'shared', got "
+                f"{self.field.dynamic.time_axis!r}: all axes of tiny-cuda-nn's grids grow alike"
+            )

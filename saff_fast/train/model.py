@@ -73,10 +73,7 @@ def build_model(
         UserError: if a backend cannot run on that device, or cannot compute these fields.
     """
     n_frames, device = len(cameras), cameras.c2w.device
-    try:
-        fields = SceneField(field, n_frames, n_semantic, backend.resolved(device.type))
-    except ValueError as error:
-        raise UserError(f"this configuration cannot be computed: {error}") from error
+    fields = _build_fields(field, n_frames, n_semantic, backend.resolved(device.type))
     return SceneModel(fields, OccupancyGrid(occupancy, n_frames), cameras, space).to(device)
 
 
@@ -95,11 +92,12 @@ def restore_model(
             cannot run on the device.
     """
     height, width = tensors["cameras.size"].tolist()
-    cameras = Cameras(tensors["cameras.c2w"], tensors["cameras.intrinsics"], height, width).to(device)
+    cameras = Cameras(tensors["cameras.c2w"], tensors["cameras.intrinsics"], height, width)
     scale_x, scale_y, near = tensors["space.scales"].tolist()
     space = NdcSpace(scale_x, scale_y, near, tensors["space.low"], tensors["space.high"])
     n_semantic = tensors["field.static_semantics.bias"].shape[0]
-    model = build_model(field, occupancy, cameras, space.to(device), n_semantic, backend)
+    fields = _build_fields(field, len(cameras), n_semantic, backend.resolved(device.type))
+    model = SceneModel(fields, OccupancyGrid(occupancy, len(cameras)), cameras, space)
     try:
         model.field.load_state_dict(_below("field.", tensors))
         model.occupancy.load_state_dict(_below("occupancy.", tensors))
@@ -108,7 +106,14 @@ def restore_model(
             f"{source}: the checkpoint must come from the configuration beside it but its tensors differ; "
             "restore config.toml or train again in a new folder"
         ) from error
-    return model
+    return model.to(device)
+
+
+def _build_fields(config: FieldConfig, n_frames: int, n_semantic: int, backend: BackendConfig) -> SceneField:
+    try:
+        return SceneField(config, n_frames, n_semantic, backend)
+    except ValueError as error:
+        raise UserError(f"the configuration cannot be computed: {error}") from error
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Any]:

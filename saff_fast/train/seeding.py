@@ -32,6 +32,7 @@ def seed_occupancy(
         t = depth[frame].reshape(-1)
         # t = 1 - near / z, so a relative error of depth is one of 1 - t.
         shells[frame] = shell(rays, t, relative * (1 - t) + 1 / config.n_steps, config)
-    trained = torch.zeros(model.n_frames, dtype=torch.bool, device=pixels.device)
+    trained = torch.zeros(model.n_frames, dtype=torch.bool)
     trained[frames] = True
-    model.occupancy.seed(shells[frames].any(0), shells, trained)
+    trained = trained.to(shells.device)
+    model.occupancy.seed(shells[trained].any(0), shells, trained)

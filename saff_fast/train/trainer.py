@@ -157,7 +157,8 @@ class Trainer:
             pixels = every_few_pixels(model.cameras, self.config.train.sweep_rays, generator)
             poses = torch.full((len(pixels),), frame, device=pixels.device)
             rays = pixel_rays(model.space, model.cameras, poses, pixels, poses.float())
-            batch = model.renderer(rays, torch.rand(len(pixels), generator=generator).to(pixels.device))
+            jitter = torch.rand(len(pixels), generator=generator).to(pixels.device, non_blocking=True)
+            batch = model.renderer(rays, jitter)
             occupancy.observe_static(SeenSamples(batch.positions, batch.static_weights))
             here = batch.positions[batch.samples.dynamic_indices]
             occupancy.observe_dynamic(frame, SeenSamples(here, batch.dynamic_weights))
