@@ -18,11 +18,12 @@ ALLOWED = {
     "config": {"errors"},
     "types": set(),
     "kernels": set(),
+    "backends": {"kernels", "errors"},
     "ops": {"kernels", *BASE},
     "geometry": {"ops", *BASE},
-    **{folder: {"ops", "geometry", *BASE} for folder in MIDDLE},
-    **{unit: {*WIRING - {unit}, *MIDDLE, "ops", "geometry", *BASE} for unit in WIRING},
-    "cli": {*WIRING, *MIDDLE, "ops", "geometry", "kernels", *BASE},
+    **{folder: {"ops", "geometry", "backends", *BASE} for folder in MIDDLE},
+    **{unit: {*WIRING - {unit}, *MIDDLE, "ops", "geometry", "backends", *BASE} for unit in WIRING},
+    "cli": {*WIRING, *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
 }
 """What each top-level module or folder may import beside itself; anything may import the package's own version."""
 

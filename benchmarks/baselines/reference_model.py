@@ -10,6 +10,7 @@ from torch import Tensor
 
 from saff_fast.fields.reference_field import ReferenceDynamicField, ReferenceField, ReferenceFieldConfig
 from saff_fast.geometry.rays import pixel_rays
+from saff_fast.ops import FlowSamples
 from saff_fast.render.occupancy import OccupancyConfig, OccupancyGrid
 from saff_fast.render.renderer import RenderedBatch, Renderer
 from saff_fast.train.model import SceneModel
@@ -38,7 +39,7 @@ class _SeenAlong:
     def __call__(self, positions: Tensor, frames: Tensor) -> DynamicOutputs:
         return self.network(positions, self.viewdirs[: len(positions)], frames)
 
-    def displaced(self, positions: Tensor, flows: Tensor, frames: Tensor) -> tuple[DynamicOutputs, Tensor]:
+    def displaced(self, positions: Tensor, flows: Tensor, frames: Tensor) -> tuple[list[DynamicOutputs], FlowSamples]:
         return self.network.displaced(positions, flows, self.viewdirs[: len(positions)], frames)
 
 

@@ -33,7 +33,8 @@ def doctor() -> int:
     print(_versions())
     required = [check() for check in REQUIRED]
     optional = [check() for check in OPTIONAL]
-    for title, findings in (("Needed", required), ("Optional", optional), ("Weights", weights())):
+    sections = {"Needed": required, "Optional": optional, "Backends": backend_findings(), "Weights": weights()}
+    for title, findings in sections.items():
         print(f"\n{title}")
         for finding in findings:
             print(f"  {'yes' if finding.usable else 'no ':4}{finding.name:26}{finding.detail}")
@@ -42,6 +43,23 @@ def doctor() -> int:
     missing = [finding.name for finding in required if not finding.usable]
     print(f"\nThe main job cannot run without: {', '.join(missing)}." if missing else "\nThe main job can run here.")
     return 1 if missing else 0
+
+
+def backend_findings() -> list[Finding]:
+    """Every backend of every job: where it runs and where `auto` takes it, or why it does not run here."""
+    from saff_fast import backends
+
+    devices = ["cpu", "cuda"] if backends.why_no_cuda() is None else ["cpu"]
+    findings = []
+    for job in backends.AUTO:
+        taken = {device: backends.best(job, device) for device in devices}
+        for name in backends.names(job):
+            reasons = {device: backends.why_not(job, name, device) for device in devices}
+            usable = [f"{d} (auto)" if taken[d] == name else d for d in devices if reasons[d] is None]
+            # A backend for CUDA alone is best explained by what keeps it from CUDA.
+            detail = ", ".join(usable) or backends.why_not(job, name, "cuda") or reasons["cpu"] or ""
+            findings.append(Finding(f"{job} {name}", bool(usable), detail))
+    return findings
 
 
 def weights() -> list[Finding]:
@@ -108,10 +126,11 @@ def _torch_cuda() -> Finding:
     def describe() -> str:
         import torch
 
-        if torch.version.cuda is None:
-            raise RuntimeError(f"torch {torch.__version__} is built without CUDA")
-        if not torch.cuda.is_available():
-            raise RuntimeError(f"torch is built for CUDA {torch.version.cuda} but finds no device or driver")
+        from saff_fast.backends import why_no_gpu
+
+        reason = why_no_gpu()
+        if reason is not None:
+            raise RuntimeError(reason)
         return f"CUDA {torch.version.cuda}, {torch.cuda.get_device_name()}"
 
     return _guarded("torch on CUDA", describe)
@@ -173,11 +192,9 @@ REQUIRED: tuple[Callable[[], Finding], ...] = (
 OPTIONAL: tuple[Callable[[], Finding], ...] = (
     _torch_cuda,
     lambda: _guarded("kernels for CUDA", lambda: _kernels("cuda")),
-    _package("faiss", "faiss-cpu", "k-means (torch serves without it)", "cpu"),
     _package("pydensecrf", "pydensecrf2", "refining masks", "crf"),
     _package("pycolmap", "pycolmap", "camera poses in prepare", "process"),
     _package("timm", "timm", "DINO features in prepare", "process"),
     _package("efficientnet_lite_pytorch", "efficientnet-lite-pytorch", "features in prepare without DINO", "process"),
     _package("nerfacc", "nerfacc", "marching on CUDA", "cuda"),
-    _package("tinycudann", "tinycudann", "encoding on CUDA; built from its own sources", None),
 )

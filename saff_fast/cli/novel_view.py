@@ -19,7 +19,7 @@ def write_novel_view(run: Path, path: Path) -> None:
     """Write a GIF of a camera that circles once while the scene plays: colour on the left, semantics on the right."""
     model = load_run(run)
     moving = replace(model, cameras=sway(model.cameras, model.n_frames))
-    views = [render_view(moving, frame, frame) for frame in range(model.n_frames)]
+    views = [render_view(moving, frame, frame).to("cpu") for frame in range(model.n_frames)]
     semantics = feature_colours([view.semantic.numpy() for view in views])
     pictures = [
         Image.fromarray(np.hstack([torch.round(view.rgb * 255).byte().numpy(), colours]))

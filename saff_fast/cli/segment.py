@@ -6,15 +6,23 @@ from typing import Annotated
 import tyro
 
 
-def segment(run: Annotated[Path, tyro.conf.arg(metavar="RUN")], /) -> None:
+def segment(
+    run: Annotated[Path, tyro.conf.arg(metavar="RUN")],
+    /,
+    assignments: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="set", metavar="SECTION.KEY=VALUE")
+    ] = (),
+) -> None:
     """Cluster the rendered semantics into objects, the same ones in every view and at every time.
 
     Args:
         run: Run folder with rendered views; masks go to RUN/segment/final, integers to its labels/.
+        assignments: One setting, such as kmeans.backend=torch or device=cpu.
     """
+    from saff_fast.config import override
     from saff_fast.segment.config import SegmentConfig
     from saff_fast.segment.pipeline import segment_run
 
-    report = segment_run(run, SegmentConfig())
+    report = segment_run(run, override(SegmentConfig(), assignments))
     print(f"{report.n_clusters} clusters, {report.n_merged} after merging, {report.n_objects} objects")
     print(report.warning or f"Masks: {run / 'segment' / 'final'}")

@@ -1,7 +1,7 @@
 """`saff-fast train`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _OF_PRESET = "(default: the preset's)"
 
 
-def train(
+def train(  # noqa: PLR0913 - an option each
     scene: Annotated[Path, tyro.conf.arg(metavar="SCENE")],
     /,
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")],
@@ -21,6 +21,10 @@ def train(
     hold_out: Annotated[str, tyro.conf.arg(metavar="FRAMES", help_behavior_hint="(default: none)")] = "",
     steps: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=_OF_PRESET)] = None,
     seed: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=_OF_PRESET)] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"] | None,
+        tyro.conf.arg(metavar="{auto,cpu,cuda}", help_behavior_hint=_OF_PRESET),
+    ] = None,
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")] = None,
     assignments: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="set", metavar="SECTION.KEY=VALUE")
@@ -37,10 +41,11 @@ def train(
         hold_out: Frames kept from training, to be scored [indices, such as 4,10,16].
         steps: Training steps.
         seed: Seed of initial values and batches.
+        device: Where to train; auto is CUDA where it can be used.
         config: TOML file with the keys that differ from the preset.
         assignments: One key, such as field.static.n_levels=14.
     """
-    flags = {"hold_out": _frames(hold_out) if hold_out else None, "steps": steps, "seed": seed}
+    flags = {"hold_out": _frames(hold_out) if hold_out else None, "steps": steps, "seed": seed, "device": device}
     given = [f"train.{key}={value}" for key, value in flags.items() if value is not None]
     resolved = resolve(preset, config, [*given, *assignments])
 

@@ -2,15 +2,17 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from saff_fast.backends import BackendConfig
 from saff_fast.fields.hash_grid import HashGrid
 from saff_fast.fields.mlp import Mlp
 from saff_fast.fields.static_field import density_activation
-from saff_fast.ops import FlowSamples, HashGridLayout, OccupancySlices, flow_sample
+from saff_fast.ops import FlowSamples, HashGridLayout
 from saff_fast.types import DynamicOutputs
 
 
@@ -27,7 +29,10 @@ class DynamicFieldConfig:
     finest_resolution: int = 192
     """Cells along each spatial axis at the finest level, N_max."""
     time_cells_per_frame: float = 1.0
-    """Cells of the time axis a frame at the finest level; the axis grows by its own factor."""
+    """Cells of the time axis a frame at the finest level."""
+    time_axis: Literal["own", "shared"] = "own"
+    """How the time axis grows from level to level: by its own factor from 3 vertices, or by the factor of the spatial
+    axes, with times scaled to use few cells; the latter is tiny-cuda-nn's layout."""
     width: int = 64
     """Neurons of the hidden layer."""
     n_hidden: int = 24
@@ -48,8 +53,10 @@ class DynamicFieldConfig:
 class DynamicField(nn.Module):
     """Density, colour, saliency, semantic channels, scene flow and occlusion of a point at a time."""
 
-    def __init__(self, config: DynamicFieldConfig, n_frames: int) -> None:
+    def __init__(self, config: DynamicFieldConfig, n_frames: int, backend: BackendConfig) -> None:
         super().__init__()
+        finest_time = max(3, round(n_frames * config.time_cells_per_frame))
+        own_growth = {"base_time": 3, "finest_time": finest_time} if config.time_axis == "own" else {}
         layout = HashGridLayout.build(
             n_dims=4,
             n_levels=config.n_levels,
@@ -57,18 +64,18 @@ class DynamicField(nn.Module):
             log2_table_size=config.log2_table_size,
             base_resolution=config.base_resolution,
             finest_resolution=config.finest_resolution,
-            base_time=3,
-            finest_time=max(3, round(n_frames * config.time_cells_per_frame)),
+            **own_growth,
         )
         self.n_frames = n_frames
-        self.grid = HashGrid(layout)
-        self.mlp = Mlp((layout.n_outputs, config.width, 13 + config.n_hidden))
+        self.last_time = 1.0 if own_growth else min(1.0, (finest_time - 1) / layout.scales[-1][3])
+        self.grid = HashGrid(layout, backend.encoding)
+        self.mlp = Mlp((layout.n_outputs, config.width, 13 + config.n_hidden), backend.mlp)
         self.log_initial_density = float(torch.tensor(config.initial_density).log())
         self.flow_scale = config.flow_scale
 
     def normalised_time(self, frames: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        """Time in [0, 1] of a frame index: the first frame is 0, the last is 1."""
-        return frames / (self.n_frames - 1)
+        """Time of a frame index on the grid's last axis: the first frame is 0, the last is `last_time`, at most 1."""
+        return frames / (self.n_frames - 1) * self.last_time
 
     def forward(self, positions: Float[Tensor, "n 3"], frames: Float[Tensor, " n"]) -> DynamicOutputs:
         """Outputs at `positions` of the unit cube at time `frames`."""
@@ -80,17 +87,11 @@ class DynamicField(nn.Module):
         positions: Float[Tensor, "n 3"],
         flows: Float[Tensor, "n_neighbours n 3"],
         frames: Float[Tensor, "n_neighbours n"],
-        occupancy: OccupancySlices | None = None,
     ) -> tuple[list[DynamicOutputs], FlowSamples]:
-        """Outputs at `positions + flows` at the neighbour times `frames`, one a neighbour, and where that is.
-
-        What `occupancy` has as empty at the neighbour time has no density.
-        """
+        """Outputs at `positions + flows` at the neighbour times `frames`, one a neighbour, and where that is."""
         times = self.normalised_time(frames)
-        there = flow_sample(positions, flows, times, self.grid.table, self.grid.layout, occupancy)
+        there = self.grid.displaced(positions, flows, times)
         outputs = self._heads(there.encodings.flatten(0, 1))
-        if occupancy is not None:
-            outputs = dataclasses.replace(outputs, sigmas=outputs.sigmas * there.occupied.flatten())
         heads = (getattr(outputs, field.name).unflatten(0, times.shape) for field in dataclasses.fields(outputs))
         return [DynamicOutputs(*parts) for parts in zip(*heads, strict=True)], there
 

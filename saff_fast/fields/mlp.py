@@ -6,13 +6,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from saff_fast.fields import in_torch
+from saff_fast.fields.in_tcnn import TcnnMlp
 from saff_fast.ops import mlp
 
 
 class Mlp(nn.Module):
-    """Linear layers with ReLU between them, run by the fused op."""
+    """Linear layers with ReLU between them.
 
-    def __init__(self, widths: tuple[int, ...]) -> None:
+    Args:
+        widths: Of the inputs, each hidden layer and the outputs.
+        backend: `native`, `tcnn` or `torch`; the parameters are the same for all.
+    """
+
+    def __init__(self, widths: tuple[int, ...], backend: str) -> None:
         super().__init__()
         layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
         for layer in layers:
@@ -20,10 +27,11 @@ class Mlp(nn.Module):
             nn.init.zeros_(layer.bias)
         self.weights = nn.ParameterList(layer.weight for layer in layers)
         self.biases = nn.ParameterList(layer.bias for layer in layers)
+        self._run = TcnnMlp(widths) if backend == "tcnn" else {"native": mlp, "torch": in_torch.mlp}[backend]
 
     def forward(self, inputs: Float[Tensor, "n d_in"]) -> Float[Tensor, "n d_out"]:
         """Outputs of the last, linear layer."""
-        return mlp(inputs, list(self.weights), list(self.biases))
+        return self._run(inputs, list(self.weights), list(self.biases))
 
     @torch.no_grad()
     def scale_output(self, rows: slice, factor: float) -> None:

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from saff_fast.fields.in_torch import placed
+from saff_fast.ops import FlowSamples
 from saff_fast.types import DynamicOutputs, StaticOutputs
 
 _SKIP = 4  # the encoded input is seen again after this layer
@@ -134,13 +136,14 @@ class ReferenceDynamicField(_Network):
     def displaced(
         self,
         positions: Float[Tensor, "n 3"],
-        flows: Float[Tensor, "n 3"],
+        flows: Float[Tensor, "n_neighbours n 3"],
         viewdirs: Float[Tensor, "n 3"],
-        frames: Float[Tensor, " n"],
-    ) -> tuple[DynamicOutputs, Float[Tensor, " n"]]:
-        """Outputs at `positions + flows` at the neighbour time `frames`, and 1 where that lies inside the cube."""
+        frames: Float[Tensor, "n_neighbours n"],
+    ) -> tuple[list[DynamicOutputs], FlowSamples]:
+        """Outputs at `positions + flows` at the neighbour times `frames`, one a neighbour, and where that is."""
         there = positions + flows
-        return self(there, viewdirs, frames), ((there >= 0) & (there <= 1)).all(1).to(there)
+        outputs = [self(points, viewdirs, times) for points, times in zip(there, frames, strict=True)]
+        return outputs, placed(there, frames / (self.n_frames - 1), there[..., :0])
 
 
 class ReferenceField(nn.Module):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from saff_fast.backends import BackendConfig
 from saff_fast.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from saff_fast.fields.static_field import StaticField, StaticFieldConfig
 
@@ -17,11 +18,18 @@ class FieldConfig:
 
 
 class SceneField(nn.Module):
-    """The static field, the dynamic field, and for each the linear layer from composited channels to semantics."""
+    """The static field, the dynamic field, and for each the linear layer from composited channels to semantics.
 
-    def __init__(self, config: FieldConfig, n_frames: int, n_semantic: int) -> None:
+    Args:
+        config: Sizes.
+        n_frames: Frames of the scene.
+        n_semantic: Semantic channels.
+        backend: Libraries that encode and run the networks, by name.
+    """
+
+    def __init__(self, config: FieldConfig, n_frames: int, n_semantic: int, backend: BackendConfig) -> None:
         super().__init__()
-        self.static = StaticField(config.static)
-        self.dynamic = DynamicField(config.dynamic, n_frames)
+        self.static = StaticField(config.static, backend)
+        self.dynamic = DynamicField(config.dynamic, n_frames, backend)
         self.static_semantics = nn.Linear(config.static.n_hidden, n_semantic)
         self.dynamic_semantics = nn.Linear(config.dynamic.n_hidden, n_semantic)

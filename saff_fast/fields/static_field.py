@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from saff_fast.backends import BackendConfig
 from saff_fast.fields.hash_grid import HashGrid
 from saff_fast.fields.mlp import Mlp
 from saff_fast.ops import HashGridLayout
@@ -50,7 +51,7 @@ class StaticField(nn.Module):
     `c_0 + C_1 d`, so that no second network runs per sample.
     """
 
-    def __init__(self, config: StaticFieldConfig) -> None:
+    def __init__(self, config: StaticFieldConfig, backend: BackendConfig) -> None:
         super().__init__()
         layout = HashGridLayout.build(
             n_dims=3,
@@ -60,8 +61,8 @@ class StaticField(nn.Module):
             base_resolution=config.base_resolution,
             finest_resolution=config.finest_resolution,
         )
-        self.grid = HashGrid(layout)
-        self.mlp = Mlp((layout.n_outputs, config.width, 15 + config.n_hidden))
+        self.grid = HashGrid(layout, backend.encoding)
+        self.mlp = Mlp((layout.n_outputs, config.width, 15 + config.n_hidden), backend.mlp)
         self.mlp.scale_output(slice(4, 13), 0.1)
         self.log_initial_density = float(torch.tensor(config.initial_density).log())
         self.initial_blend_logit = float(torch.tensor(config.initial_blend).logit())

@@ -27,6 +27,10 @@ class Cameras:
         """The chosen cameras."""
         return replace(self, c2w=self.c2w[index], intrinsics=self.intrinsics[index])
 
+    def to(self, device: torch.device | str) -> Self:
+        """The same cameras on `device`."""
+        return replace(self, c2w=self.c2w.to(device), intrinsics=self.intrinsics.to(device))
+
     def resized(self, height: int, width: int) -> Self:
         """The same cameras with images of another size."""
         sx, sy = width / self.width, height / self.height
@@ -58,5 +62,6 @@ class Cameras:
 
     def pixel_grid(self) -> Float[Tensor, "n_pixels 2"]:
         """Centres (x, y) of all pixels of one image, row by row."""
-        y, x = torch.meshgrid(torch.arange(self.height), torch.arange(self.width), indexing="ij")
+        x, y = (torch.arange(n, device=self.c2w.device) for n in (self.width, self.height))
+        y, x = torch.meshgrid(y, x, indexing="ij")
         return torch.stack([x, y], dim=-1).reshape(-1, 2).to(self.c2w) + 0.5

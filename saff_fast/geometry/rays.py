@@ -23,12 +23,16 @@ def pixel_rays(
 
 
 def every_few_pixels(cameras: Cameras, n_pixels: int, generator: torch.Generator) -> Float[Tensor, "n 2"]:
-    """About `n_pixels` points of the image: a regular lattice, shifted at random."""
+    """About `n_pixels` points of the image, on the cameras' device: a regular lattice, shifted at random."""
     step = max(1.0, (cameras.height * cameras.width / n_pixels) ** 0.5)
     shift = torch.rand(2, generator=generator) * step
     x = torch.arange(float(shift[0]), cameras.width, step)
     y = torch.arange(float(shift[1]), cameras.height, step)
-    return torch.stack(torch.meshgrid(x, y, indexing="ij"), dim=-1).reshape(-1, 2)
+    return (
+        torch.stack(torch.meshgrid(x, y, indexing="ij"), dim=-1)
+        .reshape(-1, 2)
+        .to(cameras.c2w.device, non_blocking=True)
+    )
 
 
 def depth_to_parameter(

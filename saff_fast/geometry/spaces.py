@@ -1,6 +1,7 @@
 """Spaces: maps between the world and the unit cube in which fields, grids and scene flow live."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -36,11 +37,11 @@ class NdcSpace:
             ValueError: if a ray of any camera does not look along world -z, so that it never reaches the far end.
         """
         fx, fy = cameras.intrinsics[:, 0].median().item(), cameras.intrinsics[:, 1].median().item()
-        unbounded = torch.tensor([-1.0, -1.0, -1.0]), torch.tensor([1.0, 1.0, 1.0])
+        unbounded = cameras.c2w.new_full((3,), -1.0), cameras.c2w.new_full((3,), 1.0)
         space = NdcSpace(2 * fx / cameras.width, 2 * fy / cameras.height, near, *unbounded)
         w, h = float(cameras.width), float(cameras.height)
-        corners = torch.tensor([[0, 0], [w, 0], [0, h], [w, h]]).repeat(len(cameras), 1)
-        index = torch.arange(len(cameras)).repeat_interleave(4)
+        corners = torch.tensor([[0, 0], [w, 0], [0, h], [w, h]]).to(cameras.c2w).repeat(len(cameras), 1)
+        index = torch.arange(len(cameras), device=corners.device).repeat_interleave(4)
         origins, directions = cameras.world_rays(index, corners)
         if not bool((directions[:, 2] < -1e-2).all()):
             raise ValueError("NdcSpace: cameras must all look along world -z (a forward-facing capture)")
@@ -51,13 +52,23 @@ class NdcSpace:
         low[2], high[2] = -1.0, 1.0  # so that the third coordinate of the cube is t itself
         return NdcSpace(space.scale_x, space.scale_y, near, low, high)
 
+    def to(self, device: torch.device | str) -> Self:
+        """The same space on `device`."""
+        return replace(self, low=self.low.to(device), high=self.high.to(device))
+
+    def _scaled(self, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
+        # A tensor of the two factors would be copied to the device, and waited for, at each call.
+        return torch.stack([xy[:, 0] * self.scale_x, xy[:, 1] * self.scale_y], dim=-1)
+
+    def _unscaled(self, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
+        return torch.stack([xy[:, 0] / self.scale_x, xy[:, 1] / self.scale_y], dim=-1)
+
     def _ndc_rays(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         shift = -(self.near + origins[:, 2]) / directions[:, 2]
         o = origins + shift.unsqueeze(-1) * directions
-        scale = o.new_tensor([self.scale_x, self.scale_y])
         ratio = o[:, :2] / o[:, 2:]
-        start = torch.cat([-scale * ratio, 1 + 2 * self.near / o[:, 2:]], dim=-1)
-        slope = -scale * (directions[:, :2] / directions[:, 2:] - ratio)
+        start = torch.cat([-self._scaled(ratio), 1 + 2 * self.near / o[:, 2:]], dim=-1)
+        slope = -self._scaled(directions[:, :2] / directions[:, 2:] - ratio)
         return start, torch.cat([slope, -2 * self.near / o[:, 2:]], dim=-1)
 
     def rays(
@@ -71,13 +82,11 @@ class NdcSpace:
     def to_unit(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """World points in the unit cube; points not in front of the camera plane are moved just in front of it."""
         z = points[:, 2:].clamp_max(-1e-3 * self.near)
-        scale = points.new_tensor([self.scale_x, self.scale_y])
-        ndc = torch.cat([-scale * points[:, :2] / z, 1 + 2 * self.near / z], dim=-1)
+        ndc = torch.cat([-self._scaled(points[:, :2]) / z, 1 + 2 * self.near / z], dim=-1)
         return (ndc - self.low) / (self.high - self.low)
 
     def to_world(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """Points of the unit cube in the world; `z_ndc` is clamped to just below 1, where the inverse is singular."""
         ndc = self.low + points * (self.high - self.low)
         z = 2 * self.near / (ndc[:, 2:].clamp_max(1 - FARTHEST) - 1)
-        scale = points.new_tensor([self.scale_x, self.scale_y])
-        return torch.cat([-ndc[:, :2] * z / scale, z], dim=-1)
+        return torch.cat([self._unscaled(-ndc[:, :2] * z), z], dim=-1)

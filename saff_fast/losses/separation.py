@@ -49,8 +49,8 @@ def explained(error: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"])
     `1 / (1 + (e / 9m)^2)` of its squared colour error `e`, where `m` is the median error of the pixels without evidence
     of motion: half at three times the typical difference in colour.
     """
-    still = error[motion < 0.5]
-    typical = (still if len(still) else error).median().clamp_min(1e-6)
+    still = error.where(motion < 0.5, torch.nan).nanmedian()
+    typical = still.where(still.isfinite(), error.median()).clamp_min(1e-6)
     return 1 / (1 + (error / (9 * typical)).square())
 
 

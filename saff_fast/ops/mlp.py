@@ -18,11 +18,11 @@ def mlp(
 ) -> Float[Tensor, "n d_last"]:
     """Linear layers `x W^T + b` with ReLU between them; the last one is linear.
 
-    On the host all layers run over one block of samples at a time, and hidden activations are computed again in the
-    backward pass instead of being kept. On CUDA tensors torch's own layers are used.
+    All layers run over one block of samples at a time, and hidden activations are computed again in the backward pass
+    instead of being kept. The kernel is for the CPU; networks on CUDA tensors are a matter of `saff_fast.backends`.
 
     Args:
-        inputs: One row a sample, float32 or float64. Differentiable.
+        inputs: One row a sample, float32 or float64, on the CPU. Differentiable.
         weights: Matrix of each layer; each takes what the one before gives. Differentiable.
         biases: Bias of each layer. Differentiable.
 
@@ -39,10 +39,6 @@ def mlp(
                 [1.]])
     """
     widths = _check(inputs, weights, biases)
-    if inputs.is_cuda:
-        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-            inputs = torch.relu(torch.nn.functional.linear(inputs, weight, bias))
-        return torch.nn.functional.linear(inputs, weights[-1], biases[-1])
     parameters = [part for layer in zip(weights, biases, strict=True) for part in (layer[0].reshape(-1), layer[1])]
     return _mlp(inputs.contiguous(), torch.cat(parameters), widths)
 
@@ -65,6 +61,8 @@ def _check(inputs: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) 
         raise ValueError(f"{name}: all widths must be at least 1, got {widths}")
     checks.floats(name, **tensors)
     checks.one_device(name, **tensors)
+    if inputs.is_cuda:
+        raise ValueError(f"{name}: inputs must be on the CPU, got {inputs.device}; take the backend 'torch' or 'tcnn'")
     return widths
 
 

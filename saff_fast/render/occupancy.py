@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from saff_fast.ops import OccupancyBits, OccupancySlices, march_round, pack_occupancy
+from saff_fast.ops import OccupancyBits, march_round, pack_occupancy
 from saff_fast.render.marchers import MARCHERS, MarcherName
 from saff_fast.types import PackedSamples, Rays
 
@@ -117,11 +117,6 @@ class OccupancyGrid(nn.Module):
         """The occupied cells."""
         n = self.config.resolution
         return OccupancyBits(self.static_bits, self.dynamic_bits, self.coarse_bits, (n, n, n))
-
-    def slices(self) -> OccupancySlices:
-        """Dynamic cells by frame. Slices of times without a training frame, which training does not fill, are full."""
-        n = self.config.resolution
-        return OccupancySlices(torch.where(self.trained.unsqueeze(1), self.dynamic_bits, 255), (n, n, n))
 
     def forget(self) -> None:
         """Let every cell's memory fade; to be followed by `observe_*` for each trained frame, and by `refresh`."""

@@ -38,6 +38,7 @@ class PixelSampler:
 
     A batch depends on the seed and the step alone, so a resumed run sees the batches it would have seen. The first
     `n_moving` pixels of a batch are drawn where there is evidence of motion and beside it, the others uniformly.
+    Pixels are drawn on the CPU, so that they are the same for scenes on any device, and looked up where the scene is.
     """
 
     def __init__(self, scene: Scene, depth: Float[Tensor, "n_frames h w"], frames: list[int], seed: int) -> None:
@@ -48,7 +49,7 @@ class PixelSampler:
         self._frames = torch.tensor(frames)
         # What is beside a mover tells where it ends.
         reach = 2 * (scene.cameras.height // 32) + 1
-        masks = scene.motion_masks[self._frames]
+        masks = scene.motion_masks.cpu()[self._frames]
         beside = torch.nn.functional.max_pool2d(masks.unsqueeze(1), reach, stride=1, padding=reach // 2).squeeze(1)
         weights = (masks + beside / 2).reshape(-1).double()
         if float(weights.sum()) <= 0:
@@ -62,8 +63,8 @@ class PixelSampler:
         draws = torch.rand(n_moving, generator=generator, dtype=torch.float64) * self._cumulative[-1]
         moving = torch.searchsorted(self._cumulative, draws, right=True).clamp_max(len(self._cumulative) - 1)
         chosen = torch.cat([moving, uniform])
-        frames = self._frames[chosen // self._pixels_per_frame]
-        return self.targets(frames, chosen % self._pixels_per_frame), generator
+        drawn = torch.stack([self._frames[chosen // self._pixels_per_frame], chosen % self._pixels_per_frame])
+        return self.targets(*drawn.to(self._scene.images.device, non_blocking=True)), generator
 
     def targets(self, frames: Int[Tensor, " n_rays"], flat: Int[Tensor, " n_rays"]) -> Targets:
         """Targets of the pixels with row-major index `flat` in their frames."""

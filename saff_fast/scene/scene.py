@@ -1,7 +1,9 @@
 """A scene in memory: what training reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
+import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
@@ -42,3 +44,8 @@ class Scene:
     def __len__(self) -> int:
         """Number of frames."""
         return len(self.names)
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same scene on `device`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: v.to(device) for name, v in values.items() if isinstance(v, Tensor | Cameras)})

@@ -7,9 +7,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from saff_fast.backends import resolve_device
 from saff_fast.segment.config import SegmentConfig
 from saff_fast.segment.elbow import elbow
-from saff_fast.segment.kmeans import assign
+from saff_fast.segment.kmeans import assign, cluster_sums
 from saff_fast.segment.renders import Renders, View
 
 
@@ -43,17 +44,17 @@ def fit_clusters(renders: Renders, views: list[View], config: SegmentConfig) -> 
     mixes both, the unit vector follows the object until it is well outside; the nearest un-normalised mean changes
     where the mixture is half and half.
     """
-    points = _sample(renders, views, config)
+    points = _sample(renders, views, config).to(resolve_device(config.device))
     units = F.normalize(points, dim=1)
     fit = elbow(units, config.kmeans, ratio=config.elbow_ratio, k_max=config.k_max)
     prototypes = centroids = fit.clustering.centroids
     labels, _ = assign(units, centroids)
     for _ in range(config.n_refits):
-        counts = torch.bincount(labels, minlength=len(prototypes))[:, None]
-        sums = torch.zeros(prototypes.shape, dtype=torch.float64).index_add_(0, labels, points.double())
-        prototypes = torch.where(counts > 0, (sums / counts.clamp_min(1)).float(), prototypes)
+        counts, sums = cluster_sums(points, labels, len(prototypes))
+        means = (sums / counts.clamp_min(1)[:, None]).float()
+        prototypes = torch.where(counts[:, None] > 0, means, prototypes)
         labels, _ = assign(points, prototypes)
-    return Clusters(centroids, prototypes, config.n_refits == 0, fit.objectives)
+    return Clusters(centroids.cpu(), prototypes.cpu(), config.n_refits == 0, fit.objectives)
 
 
 def _sample(renders: Renders, views: list[View], config: SegmentConfig) -> Float[Tensor, "n d"]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from saff_fast.backends import Device
 from saff_fast.segment.kmeans import KMeansConfig
 
 Evidence = Literal["saliency", "motion", "moving_saliency"]
@@ -12,6 +13,8 @@ Evidence = Literal["saliency", "motion", "moving_saliency"]
 class SegmentConfig:
     """From rendered semantics to objects."""
 
+    device: Device = "auto"
+    """Where k-means runs; `auto` is CUDA where it can be used."""
     kmeans: KMeansConfig = field(default_factory=KMeansConfig)
     """How each k-means runs."""
     sample_interval: int = 5

@@ -1,17 +1,17 @@
 """K-means over feature vectors, by faiss or by exact torch."""
 
-import importlib.util
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-Backend = Literal["auto", "faiss-cpu", "torch"]
+from saff_fast.backends import KMeansBackend, resolve
 
-_CHUNK = 1 << 16
+_CHUNK = 1 << 16  # points looked at together, so that memory does not grow with their number times k
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class KMeans:
 class KMeansConfig:
     """How one k-means runs."""
 
-    backend: Backend = "auto"
-    """Library that iterates: `faiss-cpu`, `torch` (exact, any device) or `auto` (faiss for points on the CPU when it is
-    installed, else torch)."""
+    backend: KMeansBackend = "auto"
+    """Library that iterates: `faiss-gpu`, `faiss-cpu`, `torch` (exact, any device) or `auto` (faiss for the points'
+    device when it is installed, else torch)."""
     n_init: int = 3
     """Restarts from different seeds; the one with the lowest objective wins (published: 10)."""
     n_iter: int = 50
@@ -53,30 +53,6 @@ class KMeansConfig:
             raise ValueError(f"max_points_per_centroid must be at least 1, got {self.max_points_per_centroid}")
 
 
-def usable_backends() -> dict[str, str | None]:
-    """Each backend with None, or with the reason why it cannot run here."""
-    has_faiss = importlib.util.find_spec("faiss") is not None
-    return {
-        "faiss-cpu": None if has_faiss else "faiss is not installed; install it with `pip install 'saff-fast[cpu]'`",
-        "torch": None,
-    }
-
-
-def resolve_backend(backend: Backend, device: torch.device) -> str:
-    """The backend that `backend` stands for with points on `device`; ValueError with the reason if it cannot run."""
-    reasons = usable_backends()
-    if backend == "auto":
-        return "faiss-cpu" if device.type == "cpu" and reasons["faiss-cpu"] is None else "torch"
-    if backend not in reasons:
-        raise ValueError(f"kmeans: backend must be one of auto, {', '.join(reasons)}, got {backend!r}")
-    reason = reasons[backend]
-    if reason is None and backend == "faiss-cpu" and device.type != "cpu":
-        reason = f"it takes points on the CPU only, and these are on {device}"
-    if reason is not None:
-        raise ValueError(f"kmeans: backend {backend} cannot run here: {reason}")
-    return backend
-
-
 def assign(
     points: Float[Tensor, "n d"], centroids: Float[Tensor, "k d"]
 ) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
@@ -84,12 +60,12 @@ def assign(
     labels = torch.empty(len(points), dtype=torch.int64, device=points.device)
     distances = torch.empty(len(points), dtype=points.dtype, device=points.device)
     norms = centroids.square().sum(dim=1)
-    for begin in range(0, len(points), _CHUNK):
-        chunk = points[begin : begin + _CHUNK]
+    for rows in _chunks(points):
+        chunk = points[rows]
         squared = torch.addmm(norms, chunk, centroids.T, alpha=-2.0)
         nearest = squared.min(dim=1)
-        labels[begin : begin + _CHUNK] = nearest.indices
-        distances[begin : begin + _CHUNK] = (nearest.values + chunk.square().sum(dim=1)).clamp_min(0)
+        labels[rows] = nearest.indices
+        distances[rows] = (nearest.values + chunk.square().sum(dim=1)).clamp_min(0)
     return labels, distances
 
 
@@ -111,14 +87,15 @@ def kmeans(points: Float[Tensor, "n d"], k: int, config: KMeansConfig) -> KMeans
         config: Backend, restarts, iterations, subsampling, seed.
 
     Raises:
-        ValueError: if `k` is not in [1, n], if a point is not finite, or if the backend cannot run.
+        ValueError: if `k` is not in [1, n], or if a point is not finite.
+        UserError: if the backend cannot run on the points' device.
     """
     if not 1 <= k <= len(points):
         raise ValueError(f"kmeans: k must be in [1, {len(points)}], the number of points, got {k}")
     if not bool(torch.isfinite(points).all()):
         raise ValueError("kmeans: points must be finite, got NaN or infinity")
-    backend = resolve_backend(config.backend, points.device)
-    iterate = _faiss_lloyd if backend == "faiss-cpu" else _torch_lloyd
+    backend = resolve("kmeans", config.backend, points.device.type)
+    iterate = _torch_lloyd if backend == "torch" else partial(_faiss_lloyd, on_gpu=backend == "faiss-gpu")
     generator = torch.Generator().manual_seed(config.seed)
     training = _subsample(points, k, config, generator)
     best_centroids, best = training[:k], math.inf
@@ -139,49 +116,72 @@ def _subsample(points: Tensor, k: int, config: KMeansConfig, generator: torch.Ge
 
 def _plus_plus(points: Tensor, k: int, generator: torch.Generator) -> Tensor:
     """K-means++ starts (Arthur and Vassilvitskii 2007): each drawn with probability proportional to D^2."""
-    centroids = points[int(torch.randint(len(points), (1,), generator=generator))][None]
-    nearest = (points - centroids).square().sum(dim=1).double()
-    draws = torch.rand(k, generator=generator, dtype=torch.float64)
-    for draw in draws[1:].tolist():
-        # numpy's running sum is sequential, so the draw does not depend on the number of threads.
-        total = nearest.cpu().numpy().cumsum()
-        index = min(int(total.searchsorted(draw * total[-1], side="right")), len(points) - 1)
-        centroids = torch.cat([centroids, points[index][None]])
-        nearest = torch.minimum(nearest, (points - points[index]).square().sum(dim=1).double())
-    return centroids
+    chosen = torch.randint(len(points), (1,), generator=generator).to(points.device)
+    nearest = _squared_distances(points, points[chosen])
+    draws = torch.rand(k, generator=generator, dtype=torch.float64).to(points.device)
+    for draw in draws[1:].unbind():
+        # The running sum of one row is sequential on the CPU, so a draw does not depend on the number of threads.
+        total = nearest.cumsum(0)
+        index = torch.searchsorted(total, draw * total[-1:], right=True).clamp_max(len(points) - 1)
+        chosen = torch.cat([chosen, index])
+        nearest = torch.minimum(nearest, _squared_distances(points, points[index]))
+    return points[chosen]
+
+
+def _squared_distances(points: Tensor, centroid: Float[Tensor, "1 d"]) -> Float[Tensor, " n"]:
+    return torch.cat([(points[rows] - centroid).square().sum(dim=1).double() for rows in _chunks(points)])
 
 
 def _torch_lloyd(points: Tensor, centroids: Tensor, config: KMeansConfig) -> Tensor:
     previous = math.inf
     for _ in range(config.n_iter):
         labels, distances = assign(points, centroids)
-        objective = float(distances.double().sum())
+        objective = float(distances.sum(dtype=torch.float64))
         if objective >= (1 - config.tolerance) * previous:
             break
         previous = objective
-        counts = torch.bincount(labels, minlength=len(centroids))
-        # Float64 sums: the order of the additions no longer shows in the float32 mean.
-        sums = torch.zeros(centroids.shape, dtype=torch.float64, device=points.device)
-        sums.index_add_(0, labels, points.double())
+        counts, sums = cluster_sums(points, labels, len(centroids))
         centroids = (sums / counts.clamp_min(1)[:, None]).to(points.dtype)
         empty = torch.nonzero(counts == 0)[:, 0]
-        centroids[empty] = points[distances.topk(len(empty)).indices]
+        if len(empty):
+            centroids[empty] = points[distances.topk(len(empty)).indices]
     return centroids
 
 
-def _faiss_lloyd(points: Tensor, centroids: Tensor, config: KMeansConfig) -> Tensor:
+def cluster_sums(
+    points: Float[Tensor, "n d"], labels: Int[Tensor, " n"], k: int
+) -> tuple[Float[Tensor, " k"], Float[Tensor, "k d"]]:
+    """Number and sum of the points of each cluster, in float64.
+
+    In float64 the order of the additions no longer shows in a float32 mean. The sums are products with one-hot labels:
+    on CUDA, adding each point to its cluster would let all points queue for k rows.
+    """
+    counts, sums = points.new_zeros(k, dtype=torch.float64), points.new_zeros(k, points.shape[1], dtype=torch.float64)
+    for rows in _chunks(points):
+        members = torch.nn.functional.one_hot(labels[rows], k).double()
+        counts += members.sum(0)
+        sums += members.T @ points[rows].double()
+    return counts, sums
+
+
+def _chunks(points: Tensor) -> Iterator[slice]:
+    return (slice(begin, begin + _CHUNK) for begin in range(0, len(points), _CHUNK))
+
+
+def _faiss_lloyd(points: Tensor, centroids: Tensor, config: KMeansConfig, on_gpu: bool) -> Tensor:
     import faiss
 
     faiss.omp_set_num_threads(torch.get_num_threads())
-    starts = centroids.float().numpy()
+    starts = centroids.float().cpu().numpy()
     run = faiss.Kmeans(
         starts.shape[1],
         len(starts),
+        gpu=on_gpu,
         niter=config.n_iter,
         seed=config.seed,
         early_stop_threshold=config.tolerance,
         min_points_per_centroid=1,
         max_points_per_centroid=len(points),
     )
-    run.train(points.float().contiguous().numpy(), init_centroids=starts)
-    return torch.tensor(run.centroids, dtype=points.dtype)
+    run.train(points.float().cpu().contiguous().numpy(), init_centroids=starts)
+    return torch.tensor(run.centroids, dtype=points.dtype, device=points.device)

@@ -24,7 +24,7 @@ class Checkpoint:
     seconds: float
     """Time spent training, over all sessions of the run."""
     facts: dict[str, Any]
-    """What does not change during the run: configuration, scene, cameras' size (JSON values)."""
+    """What the session that wrote it ran: configuration, scene, device, backends (JSON values)."""
     tensors: dict[str, Tensor]
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
+from saff_fast.backends import BackendConfig, Device
 from saff_fast.fields.scene_field import FieldConfig
 from saff_fast.render.occupancy import OccupancyConfig
 
@@ -78,6 +79,8 @@ class TrainConfig:
     """Steps between checkpoints."""
     log_every: int = 25
     """Steps between entries of metrics.jsonl."""
+    device: Device = "auto"
+    """Where to train; `auto` is CUDA where it can be used. Batches and initial values are the same everywhere."""
     seed: int = 0
     """Seed of initial values and batches."""
     hold_out: tuple[int, ...] = ()
@@ -103,3 +106,12 @@ class ExperimentConfig:
     field: FieldConfig = dataclasses.field(default_factory=FieldConfig)
     occupancy: OccupancyConfig = dataclasses.field(default_factory=OccupancyConfig)
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    backend: BackendConfig = dataclasses.field(default_factory=BackendConfig)
+
+    def __post_init__(self) -> None:
+        """Check what sections ask of one another."""
+        if self.backend.encoding == "tcnn" and self.field.dynamic.time_axis != "shared":
+            raise ValueError(
+                "backend.encoding = 'tcnn' needs field.dynamic.time_axis = 'shared', got "
+                f"{self.field.dynamic.time_axis!r}: all axes of tiny-cuda-nn's grids grow alike"
+            )

@@ -40,7 +40,7 @@ def depth_parameters(
     pixels = scene.cameras.pixel_grid()
     maps = []
     for frame, rho in enumerate(inverse_depths):
-        poses = torch.full((len(pixels),), frame)
+        poses = torch.full((len(pixels),), frame, device=pixels.device)
         maps.append(depth_to_parameter(space, scene.cameras, poses, pixels, rho.reshape(-1)).view_as(rho))
     return torch.stack(maps)
 
@@ -78,7 +78,7 @@ def _triangulate(
     cameras: Cameras = scene.cameras
     pixels = cameras.pixel_grid()
     k = cameras.intrinsics
-    rays = torch.cat([(pixels - k[frame, 2:]) / k[frame, :2], torch.ones(len(pixels), 1)], dim=1)
+    rays = torch.cat([(pixels - k[frame, 2:]) / k[frame, :2], torch.ones_like(pixels[:, :1])], dim=1)
     seen = (pixels + flow.reshape(-1, 2) - k[neighbour, 2:]) / k[neighbour, :2]
     here, there = cameras.c2w[frame], cameras.c2w[neighbour]
     rotation = there[:, :3].T @ here[:, :3]

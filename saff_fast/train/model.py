@@ -1,18 +1,22 @@
 """What a run consists of, built from a scene and a configuration, or loaded from its checkpoint."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from saff_fast.backends import BackendConfig
 from saff_fast.errors import UserError
 from saff_fast.fields.scene_field import FieldConfig, SceneField
 from saff_fast.geometry.cameras import Cameras
 from saff_fast.geometry.spaces import NdcSpace
 from saff_fast.render.occupancy import OccupancyConfig, OccupancyGrid
 from saff_fast.render.renderer import Renderer
+
+_AUTO = BackendConfig()
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,13 @@ class SceneModel:
         semantics = field.static_semantics, field.dynamic_semantics
         return Renderer(field.static, field.dynamic, semantics, self.occupancy)
 
+    def to(self, device: torch.device) -> Self:
+        """The same model on `device`; fields and occupancy are moved, not copied."""
+        field, occupancy = self.field.to(device), self.occupancy.to(device)
+        return replace(
+            self, field=field, occupancy=occupancy, cameras=self.cameras.to(device), space=self.space.to(device)
+        )
+
     def tensors(self) -> dict[str, Tensor]:
         """Parameters, occupancy, cameras and space by name."""
         named = {f"field.{name}": value for name, value in self.field.state_dict().items()}
@@ -49,27 +60,44 @@ class SceneModel:
 
 
 def build_model(
-    field: FieldConfig, occupancy: OccupancyConfig, cameras: Cameras, space: NdcSpace, n_semantic: int
+    field: FieldConfig,
+    occupancy: OccupancyConfig,
+    cameras: Cameras,
+    space: NdcSpace,
+    n_semantic: int,
+    backend: BackendConfig = _AUTO,
 ) -> SceneModel:
-    """A model with initial parameters, drawn from torch's global generator."""
-    n_frames = len(cameras)
-    return SceneModel(SceneField(field, n_frames, n_semantic), OccupancyGrid(occupancy, n_frames), cameras, space)
+    """A model on the cameras' device, with initial parameters drawn from torch's global generator of the CPU.
+
+    Raises:
+        UserError: if a backend cannot run on that device, or cannot compute these fields.
+    """
+    n_frames, device = len(cameras), cameras.c2w.device
+    fields = _build_fields(field, n_frames, n_semantic, backend.resolved(device.type))
+    return SceneModel(fields, OccupancyGrid(occupancy, n_frames), cameras, space).to(device)
 
 
 def restore_model(
-    field: FieldConfig, occupancy: OccupancyConfig, tensors: dict[str, Tensor], source: Path
+    field: FieldConfig,
+    occupancy: OccupancyConfig,
+    tensors: dict[str, Tensor],
+    source: Path,
+    backend: BackendConfig = _AUTO,
+    device: torch.device = _CPU,
 ) -> SceneModel:
-    """The model whose `tensors()` these are.
+    """The model whose `tensors()` these are, on `device`; they may come from another device and other backends.
 
     Raises:
-        UserError: if the tensors do not fit the configuration; `source` names where they come from.
+        UserError: if the tensors do not fit the configuration; `source` names where they come from. If a backend
+            cannot run on the device.
     """
     height, width = tensors["cameras.size"].tolist()
     cameras = Cameras(tensors["cameras.c2w"], tensors["cameras.intrinsics"], height, width)
     scale_x, scale_y, near = tensors["space.scales"].tolist()
     space = NdcSpace(scale_x, scale_y, near, tensors["space.low"], tensors["space.high"])
     n_semantic = tensors["field.static_semantics.bias"].shape[0]
-    model = build_model(field, occupancy, cameras, space, n_semantic)
+    fields = _build_fields(field, len(cameras), n_semantic, backend.resolved(device.type))
+    model = SceneModel(fields, OccupancyGrid(occupancy, len(cameras)), cameras, space)
     try:
         model.field.load_state_dict(_below("field.", tensors))
         model.occupancy.load_state_dict(_below("occupancy.", tensors))
@@ -78,7 +106,14 @@ def restore_model(
             f"{source}: the checkpoint must come from the configuration beside it but its tensors differ; "
             "restore config.toml or train again in a new folder"
         ) from error
-    return model
+    return model.to(device)
+
+
+def _build_fields(config: FieldConfig, n_frames: int, n_semantic: int, backend: BackendConfig) -> SceneField:
+    try:
+        return SceneField(config, n_frames, n_semantic, backend)
+    except ValueError as error:
+        raise UserError(f"the configuration cannot be computed: {error}") from error
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from saff_fast.backends import Device, resolve_device
 from saff_fast.errors import UserError
 from saff_fast.files import atomic_path, save_json, save_npy, save_npz, write_image
 from saff_fast.geometry.projection import project_expected_point
@@ -21,12 +22,13 @@ from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.model import SceneModel, restore_model
 from saff_fast.train.run_folder import read_config, read_meta
 from saff_fast.train.untrained import carry_occupancy
+from saff_fast.types import PerRow
 
 _CHUNK = 1 << 14  # rays rendered at once
 
 
 @dataclass(frozen=True)
-class RenderedView:
+class RenderedView(PerRow):
     """Maps of one view."""
 
     rgb: Float[Tensor, "h w 3"]
@@ -43,18 +45,23 @@ class RenderedView:
     flow_bw: Float[Tensor, "h w 2"]
 
 
-def load_run(run: Path) -> SceneModel:
+def load_run(run: Path, device: Device = "auto") -> SceneModel:
     """The trained model of a run, ready to render trained and untrained times.
 
+    Args:
+        run: The run folder, trained on any device.
+        device: Where to render.
+
     Raises:
-        UserError: if the folder holds no finished checkpoint.
+        UserError: if the folder holds no finished checkpoint, or the device or the run's backends cannot be used.
     """
     read_meta(run)
     checkpoint = load_checkpoint(run / "checkpoints")
     if checkpoint is None:
         raise UserError(f"{run}: holds no checkpoint yet; run `saff-fast train` on it first")
     config = read_config(run)
-    model = restore_model(config.field, config.occupancy, checkpoint.tensors, run)
+    where = resolve_device(device)
+    model = restore_model(config.field, config.occupancy, checkpoint.tensors, run, config.backend, where)
     carry_occupancy(model)
     return model
 
@@ -69,14 +76,17 @@ def render_view(model: SceneModel, pose: int, time: float) -> RenderedView:
     return RenderedView(**{name: values.reshape(h, w, *values.shape[1:]) for name, values in maps.items()})
 
 
-def render_run(run: Path, report: Callable[[int, int], None] = lambda done, total: None) -> None:
+def render_run(
+    run: Path, report: Callable[[int, int], None] = lambda done, total: None, device: Device = "auto"
+) -> None:
     """Render the protocol's views of a run into `run/render`, under the published names.
 
     Args:
         run: The run folder.
         report: Called with the number of views done and their total.
+        device: Where to render.
     """
-    model, meta = load_run(run), read_meta(run)
+    model, meta = load_run(run, device), read_meta(run)
     views = protocol_views(model.n_frames)
     held_out = meta["config"]["train"]["hold_out"]
     motion = _evidence_of_motion(Path(meta["scene"]), model)
@@ -85,7 +95,7 @@ def render_run(run: Path, report: Callable[[int, int], None] = lambda done, tota
     (folder / "views.json").unlink(missing_ok=True)
     for done, view in enumerate(views):
         report(done, len(views))
-        _write_view(folder, view, render_view(model, view.pose, view.time))
+        _write_view(folder, view, render_view(model, view.pose, view.time).to("cpu"))
         if motion is not None and view.split == "input" and view.pose not in held_out:
             write_image(folder / f"{view.id}_motion.png", (motion[view.pose] * 255).round().astype(np.uint8))
     listing = {
@@ -108,8 +118,8 @@ def _evidence_of_motion(scene: Path, model: SceneModel) -> Float[np.ndarray, "n_
 
 
 def _render_rays(model: SceneModel, pixels: Tensor, pose: int, time: float) -> dict[str, Tensor]:
-    poses = torch.full((len(pixels),), pose)
-    frames = torch.full((len(pixels),), float(time))
+    poses = torch.full((len(pixels),), pose, device=pixels.device)
+    frames = torch.full((len(pixels),), float(time), device=pixels.device)
     rays = pixel_rays(model.space, model.cameras, poses, pixels, frames)
     batch = model.renderer(rays)
     out = batch.outputs
@@ -136,7 +146,7 @@ def _flow(
     moving = accumulate(batch.dynamic_weights, moved, samples.dynamic_packed_info) / blend.clamp_min(1e-6).unsqueeze(1)
     still = rays.origins + t.unsqueeze(1) * rays.directions
     point = torch.where((blend > batch.outputs.opacity - blend).unsqueeze(1), moving, still)
-    poses = torch.full((len(pixels),), neighbour)
+    poses = torch.full((len(pixels),), neighbour, device=pixels.device)
     return project_expected_point(model.space, model.cameras, poses, point) - pixels
 
 

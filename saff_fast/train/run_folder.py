@@ -13,14 +13,21 @@ from typing import Any
 import torch
 
 import saff_fast
+from saff_fast.backends import BackendConfig
 from saff_fast.config import dump_config, load_config
 from saff_fast.errors import UserError
 from saff_fast.files import read_json, save_json
 from saff_fast.train.config import ExperimentConfig
 
 
-def open_run(run: Path, scene: Path, config: ExperimentConfig) -> None:
+def open_run(run: Path, scene: Path, config: ExperimentConfig, environment: dict[str, Any]) -> None:
     """Make the run folder, or check that an existing one is the same run.
+
+    Args:
+        run: The folder.
+        scene: The scene folder.
+        config: The configuration.
+        environment: What else `meta.json` says of how the run began (`environment`).
 
     Raises:
         UserError: if the folder holds something else, or a run of another scene or configuration.
@@ -36,7 +43,7 @@ def open_run(run: Path, scene: Path, config: ExperimentConfig) -> None:
             )
         run.mkdir(parents=True, exist_ok=True)
         (run / "config.toml").write_text(dump_config(config))
-        save_json(meta, described | environment())
+        save_json(meta, described | environment)
         return
     known = read_meta(run)
     if known.get("scene") != described["scene"]:
@@ -82,13 +89,13 @@ def read_config(run: Path) -> ExperimentConfig:
     return load_config(ExperimentConfig, run / "config.toml")
 
 
-def environment() -> dict[str, Any]:
-    """Versions, commit and machine, for the record."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else _processor()
+def environment(device: torch.device, backend: BackendConfig) -> dict[str, Any]:
+    """Versions, commit, machine and resolved backends, for the record."""
     return {
         "version": saff_fast.__version__,
         "commit": _commit(),
-        "device": device,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "backend": asdict(backend),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),

@@ -23,9 +23,9 @@ def seed_occupancy(
     config = model.occupancy.config
     pixels = model.cameras.pixel_grid()
     n = config.resolution
-    shells = torch.ones(model.n_frames, n, n, n, dtype=torch.bool)
+    shells = torch.ones(model.n_frames, n, n, n, dtype=torch.bool, device=pixels.device)
     for frame in frames:
-        poses = torch.full((len(pixels),), frame)
+        poses = torch.full((len(pixels),), frame, device=pixels.device)
         rays = pixel_rays(model.space, model.cameras, poses, pixels, poses.float())
         confidence = confidences[frame].reshape(-1).clamp(0, 1)
         relative = config.doubtful_band + (config.prior_band - config.doubtful_band) * confidence
@@ -34,4 +34,5 @@ def seed_occupancy(
         shells[frame] = shell(rays, t, relative * (1 - t) + 1 / config.n_steps, config)
     trained = torch.zeros(model.n_frames, dtype=torch.bool)
     trained[frames] = True
-    model.occupancy.seed(shells[frames].any(0), shells, trained)
+    trained = trained.to(shells.device)
+    model.occupancy.seed(shells[trained].any(0), shells, trained)

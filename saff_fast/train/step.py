@@ -40,18 +40,18 @@ class MovingPart:
 
 def batch_losses(
     model: SceneModel, targets: Targets, n_moving: int, generator: torch.Generator, config: LossConfig, progress: float
-) -> tuple[dict[str, Tensor], dict[str, float]]:
-    """Weighted loss terms of a batch by name, and statistics for the log.
+) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
+    """Weighted loss terms of a batch by name, and statistics for the log; reading either waits for the device.
 
     Args:
         model: Fields, renderer, cameras.
         targets: The batch.
         n_moving: Its first rays carry the scene-flow losses.
-        generator: Source of the jitter.
+        generator: Source of the jitter, on the CPU.
         config: Weights.
         progress: Share of the run that is done, 0 to 1.
     """
-    jitter = torch.rand(len(targets), generator=generator)
+    jitter = torch.rand(len(targets), generator=generator).to(targets.rgb.device, non_blocking=True)
     frames = targets.frames.float()
     rays = pixel_rays(model.space, model.cameras, targets.frames, targets.pixels, frames)
     batch = model.renderer(rays, jitter)
@@ -69,7 +69,7 @@ def batch_losses(
         terms |= _warp_terms(model, moving, config)
     n_rays = len(targets)
     statistics = {
-        "psnr": -10 * float(terms["rgb"].detach().clamp_min(1e-10).log10()),
+        "psnr": -10 * terms["rgb"].detach().clamp_min(1e-10).log10(),
         "samples_per_ray": len(batch.samples.t_starts) / n_rays,
         "dynamic_samples_per_ray": len(batch.samples.dynamic_indices) / n_rays,
     }

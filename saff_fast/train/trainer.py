@@ -5,9 +5,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
+from saff_fast.backends import resolve_device
 from saff_fast.errors import UserError
 from saff_fast.geometry.rays import every_few_pixels, pixel_rays
 from saff_fast.geometry.spaces import NdcSpace
@@ -27,7 +30,7 @@ from saff_fast.train.depth_prior import aligned_inverse_depths, depth_parameters
 from saff_fast.train.interrupt import between_steps
 from saff_fast.train.memory import keep_freed_memory
 from saff_fast.train.model import SceneModel, build_model, restore_model
-from saff_fast.train.run_folder import open_run, sole_writer
+from saff_fast.train.run_folder import environment, open_run, sole_writer
 from saff_fast.train.seeding import seed_occupancy
 from saff_fast.train.step import batch_losses
 
@@ -59,23 +62,26 @@ def train(scene_folder: Path, run: Path, config: ExperimentConfig, report: Repor
         report: Called after every logged step.
 
     Raises:
-        UserError: if the scene or the run folder cannot be used.
+        UserError: if the scene, the run folder, the device or a backend cannot be used.
     """
     keep_freed_memory()
+    device = resolve_device(config.train.device)
+    backend = config.backend.resolved(device.type)
     scene = read_scene(scene_folder, config.train.height)
     _check(scene, config.train)
-    open_run(run, scene_folder, config)
+    open_run(run, scene_folder, config, environment(device, backend))
     with sole_writer(run):
-        Trainer(scene, run, config).run(report)
+        Trainer(scene.to(device), run, config).run(report)
 
 
 class Trainer:
-    """A run in progress."""
+    """A run in progress, on the device of its scene."""
 
     def __init__(self, scene: Scene, run: Path, config: ExperimentConfig) -> None:
         self.config = config
         self._folder = run / "checkpoints"
         self._log = run / "metrics.jsonl"
+        device = scene.images.device
         inverse_depths = aligned_inverse_depths(scene)
         checkpoint = load_checkpoint(self._folder)
         if checkpoint is None:
@@ -89,10 +95,12 @@ class Trainer:
                 ) from error
             torch.manual_seed(config.train.seed)
             n_semantic = scene.semantics.shape[-1]
-            self.model = build_model(config.field, config.occupancy, scene.cameras, space, n_semantic)
+            self.model = build_model(config.field, config.occupancy, scene.cameras, space, n_semantic, config.backend)
         else:
             self.step, self.seconds = checkpoint.step, checkpoint.seconds
-            self.model = restore_model(config.field, config.occupancy, checkpoint.tensors, self._folder)
+            self.model = restore_model(
+                config.field, config.occupancy, checkpoint.tensors, self._folder, config.backend, device
+            )
         frames = [k for k in range(len(scene)) if k not in config.train.hold_out]
         self._frames = frames
         depth = depth_parameters(scene, self.model.space, inverse_depths)
@@ -102,7 +110,8 @@ class Trainer:
         self.optimiser = _optimiser(self.model, config.train)
         if checkpoint is not None:
             restore_optimiser(self.optimiser, checkpoint.tensors)
-        self._facts = {"config": asdict(config), "scene": scene.name}
+        backend = asdict(config.backend.resolved(device.type))
+        self._facts = {"config": asdict(config), "scene": scene.name, "device": str(device), "backend": backend}
 
     def run(self, report: Report) -> None:
         """Train to the last step, checkpointing on the way and when interrupted."""
@@ -115,9 +124,8 @@ class Trainer:
                     terms, statistics = self.train_step()
                     if self.step % config.log_every == 0 or self.step == config.steps:
                         rate = (self.step - done_before) * config.rays / (time.monotonic() - began)
-                        self._write_log(terms, statistics, rate)
-                        progress = self.step, config.steps, rate, statistics["psnr"], statistics["samples_per_ray"]
-                        report(Progress(*progress))
+                        entry = self._write_log(terms, statistics, rate)
+                        report(Progress(self.step, config.steps, rate, entry["psnr"], entry["samples_per_ray"]))
                     if self.step % config.checkpoint_every == 0 or self.step == config.steps:
                         self._save(time.monotonic() - began)
                     stop_if_interrupted()
@@ -125,7 +133,7 @@ class Trainer:
                 self._save(time.monotonic() - began)
                 raise
 
-    def train_step(self) -> tuple[dict[str, float], dict[str, float]]:
+    def train_step(self) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
         """One step, with the look around that may be due after it: loss terms by name, and statistics for the log."""
         config, step = self.config, self.step
         targets, generator = self.sampler.sample(step, config.train.rays, config.train.moving_rays)
@@ -139,7 +147,7 @@ class Trainer:
         self.step += 1
         if sweeps_after(config.train, self.step):
             self.sweep(generator)
-        return {name: float(term.detach()) for name, term in terms.items()}, statistics
+        return {name: term.detach() for name, term in terms.items()}, statistics
 
     @torch.no_grad()
     def sweep(self, generator: torch.Generator) -> None:
@@ -148,9 +156,10 @@ class Trainer:
         occupancy.forget()
         for frame in self._frames:
             pixels = every_few_pixels(model.cameras, self.config.train.sweep_rays, generator)
-            poses = torch.full((len(pixels),), frame)
+            poses = torch.full((len(pixels),), frame, device=pixels.device)
             rays = pixel_rays(model.space, model.cameras, poses, pixels, poses.float())
-            batch = model.renderer(rays, torch.rand(len(pixels), generator=generator))
+            jitter = torch.rand(len(pixels), generator=generator).to(pixels.device, non_blocking=True)
+            batch = model.renderer(rays, jitter)
             occupancy.observe_static(SeenSamples(batch.positions, batch.static_weights))
             here = batch.positions[batch.samples.dynamic_indices]
             occupancy.observe_dynamic(frame, SeenSamples(here, batch.dynamic_weights))
@@ -160,10 +169,15 @@ class Trainer:
         tensors = self.model.tensors() | optimiser_tensors(self.optimiser)
         save_checkpoint(self._folder, Checkpoint(self.step, self.seconds + seconds, self._facts, tensors))
 
-    def _write_log(self, terms: dict[str, float], statistics: dict[str, float], rate: float) -> None:
-        entry = {"step": self.step, "rays_per_second": rate} | statistics | {"loss": terms}
+    def _write_log(
+        self, terms: dict[str, Tensor], statistics: dict[str, Tensor | float], rate: float
+    ) -> dict[str, Any]:
+        """Append to metrics.jsonl what steps leave on the device; returns the entry."""
+        read = [{name: float(value) for name, value in values.items()} for values in (statistics, terms)]
+        entry = {"step": self.step, "rays_per_second": rate, **read[0], "loss": read[1]}
         with self._log.open("a") as file:
             file.write(json.dumps(entry) + "\n")
+        return entry
 
 
 def sweeps_after(config: TrainConfig, step: int) -> bool:

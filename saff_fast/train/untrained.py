@@ -36,7 +36,7 @@ def _carried(model: SceneModel, frame: int, sign: int) -> tuple[Float[Tensor, "n
     """Where the dynamic samples of `frame` are one frame later (+1) or earlier (-1), and their weights."""
     positions, weights = [], []
     for pixels in model.cameras.pixel_grid().split(_CHUNK):
-        poses = torch.full((len(pixels),), frame)
+        poses = torch.full((len(pixels),), frame, device=pixels.device)
         batch = model.renderer(pixel_rays(model.space, model.cameras, poses, pixels, poses.float()))
         flows = batch.dynamic.flows_fw if sign > 0 else batch.dynamic.flows_bw
         moved = batch.positions[batch.samples.dynamic_indices] + flows

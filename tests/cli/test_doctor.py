@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from saff_fast import kernels
+from saff_fast import backends, kernels
 from saff_fast.cli import doctor as module
 from saff_fast.cli.doctor import doctor, openmp_runtimes
 
@@ -27,10 +27,18 @@ def test_missing_kernels_stop_the_main_job(capsys, monkeypatch):
 def test_says_why_an_optional_package_is_unusable(capsys, monkeypatch, tmp_path):
     (tmp_path / "tinycudann.py").write_text("raise EnvironmentError('no GPU\\nmore')")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(module, "OPTIONAL", tuple(module.OPTIONAL))
     assert doctor() == 0
     out = capsys.readouterr().out
-    assert re.search(r"no +tinycudann +OSError: no GPU, for encoding on CUDA", out)
+    assert re.search(r"no +mlp tcnn +tinycudann cannot be imported \(OSError: no GPU\)\n", out)
+
+
+def test_lists_all_backends_and_what_auto_takes(capsys):
+    doctor()
+    out = capsys.readouterr().out
+    for job in backends.AUTO:
+        for name in backends.names(job):
+            assert re.search(rf"(yes|no) +{job} {name} +\S", out)
+        assert re.search(rf"yes {job} {backends.best(job, 'cpu')} +cpu \(auto\)", out)
 
 
 def test_openmp_runtimes_are_listed():

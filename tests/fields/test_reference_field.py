@@ -107,9 +107,11 @@ def test_displaced_is_the_field_where_flow_leads():
     positions, viewdirs, frames = points()
     flows = torch.zeros(5, 3, dtype=torch.float64)
     flows[:, 1] = torch.tensor([0.0, 0.1, 2.0, -2.0, 0.0])
-    outputs, valid = field.displaced(positions, flows, viewdirs, frames)
-    assert_outputs(outputs, dynamic_expected(field, positions + flows, viewdirs, frames))
-    torch.testing.assert_close(valid[2:], torch.tensor([0.0, 0, 1], dtype=torch.float64))
+    back = -flows / 2
+    outputs, there = field.displaced(positions, torch.stack([flows, back]), viewdirs, torch.stack([frames, frames]))
+    for part, moved in zip(outputs, (flows, back), strict=True):
+        assert_outputs(part, dynamic_expected(field, positions + moved, viewdirs, frames))
+    torch.testing.assert_close(there.inside[0, 2:], torch.tensor([0.0, 0, 1], dtype=torch.float64))
 
 
 def test_semantic_layers_change_nothing():

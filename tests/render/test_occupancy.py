@@ -2,7 +2,6 @@
 
 import torch
 
-from saff_fast.ops import pack_bits
 from saff_fast.render.occupancy import OccupancyConfig, OccupancyGrid, SeenSamples, dilate, shell
 from saff_fast.types import Rays
 
@@ -91,17 +90,6 @@ def test_a_frame_without_training_has_just_what_it_was_told_of():
     samples = grid.march(straight_rays(10, 1), None)
     assert samples.t_starts[samples.dynamic_indices].min() == 1 / 8  # the cell itself, not its neighbours
     assert samples.t_ends[samples.dynamic_indices].max() == 2 / 8
-
-
-def test_slices_are_full_where_training_fills_nothing():
-    grid = OccupancyGrid(OccupancyConfig(resolution=8), 3)
-    dynamic = torch.zeros(3, 8, 8, 8, dtype=torch.bool)
-    dynamic[:, 1, 2, 3] = True
-    grid.seed(dynamic[0], dynamic, torch.tensor([True, False, True]))
-    slices = grid.slices()
-    assert slices.resolution == (8, 8, 8)
-    assert torch.equal(slices.bits[[0, 2]], grid.dynamic_bits[[0, 2]])
-    assert torch.equal(slices.bits[1], pack_bits(torch.ones(8, 8, 8, dtype=torch.bool)))
 
 
 def test_dilation_reaches_all_26_neighbours():

@@ -1,11 +1,16 @@
+import sys
+
 import pytest
 import torch
 from sklearn.cluster import KMeans as SklearnKMeans
 
+from saff_fast.errors import UserError
 from saff_fast.segment import kmeans as module
-from saff_fast.segment.kmeans import KMeansConfig, assign, kmeans, resolve_backend
+from saff_fast.segment.kmeans import KMeansConfig, assign, cluster_sums, kmeans
 
-BACKENDS = ["faiss-cpu", "torch"]
+_NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+BACKENDS = ["faiss-cpu", "torch", pytest.param("faiss-gpu", marks=[pytest.mark.gpu, _NO_CUDA])]
+CPU_BACKENDS = ["faiss-cpu", "torch"]
 
 
 def blobs(n_blobs=5, n_each=200, d=8, spread=0.1):
@@ -57,7 +62,7 @@ def test_assign_matches_all_pairs_across_chunks(monkeypatch):
     torch.testing.assert_close(distances, expected.values)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
 def test_repeats_bit_for_bit_with_any_number_of_threads(backend):
     points = torch.randn(5000, 64)
     before = torch.get_num_threads()
@@ -88,18 +93,58 @@ def test_refuses_what_it_cannot_cluster():
         kmeans(points, 2, KMeansConfig())
 
 
-def test_without_faiss_auto_is_torch_and_faiss_says_why(monkeypatch):
-    cpu = torch.device("cpu")
-    assert resolve_backend("auto", cpu) == "faiss-cpu"
-    assert resolve_backend("auto", torch.device("cuda")) == "torch"
-    with pytest.raises(ValueError, match="points on the CPU only"):
-        resolve_backend("faiss-cpu", torch.device("cuda"))
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
-    assert resolve_backend("auto", cpu) == "torch"
-    with pytest.raises(ValueError, match="faiss is not installed"):
-        resolve_backend("faiss-cpu", cpu)
-    with pytest.raises(ValueError, match="must be one of auto, faiss-cpu, torch"):
-        resolve_backend("faiss-gpu", cpu)
+def test_a_backend_that_cannot_run_says_why(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(UserError, match="kmeans backend 'faiss-cpu' cannot run on cpu: faiss"):
+        kmeans(torch.randn(5, 3), 2, KMeansConfig(backend="faiss-cpu"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_backends_agree_on_separable_points(dtype):
+    points = blobs(spread=0.3)[0].to(dtype)
+    results = [kmeans(points, 5, KMeansConfig(backend=backend, n_iter=100, tolerance=0.0)) for backend in CPU_BACKENDS]
+    labels = [assign(points, result.centroids)[0] for result in results]
+    assert torch.equal(*labels)  # equal starts, so even the numbering agrees
+    torch.testing.assert_close(results[0].centroids, results[1].centroids, rtol=1e-5, atol=1e-5)
+    assert results[0].objective == pytest.approx(results[1].objective, rel=1e-6)
+
+
+def test_every_device_finds_the_same(device):
+    points, _ = blobs(spread=0.3)
+    config = KMeansConfig(backend="torch")
+    here, there = kmeans(points, 5, config), kmeans(points.to(device), 5, config)
+    assert there.centroids.device.type == device.type
+    torch.testing.assert_close(there.centroids.cpu(), here.centroids, rtol=1e-5, atol=1e-5)
+
+
+def test_chunks_change_nothing(monkeypatch):
+    points = torch.randn(500, 6)
+    config = KMeansConfig(backend="torch", tolerance=0.0)
+    whole = kmeans(points, 7, config)
+    monkeypatch.setattr(module, "_CHUNK", 13)
+    pieces = kmeans(points, 7, config)
+    torch.testing.assert_close(pieces.centroids, whole.centroids, rtol=1e-6, atol=1e-6)
+    assert pieces.objective == pytest.approx(whole.objective, rel=1e-6)
+
+
+def test_cluster_sums(monkeypatch, device):
+    monkeypatch.setattr(module, "_CHUNK", 4)
+    points, labels = torch.randn(10, 3, device=device), torch.tensor([0, 2, 2, 0, 4, 4, 4, 0, 2, 0], device=device)
+    counts, sums = cluster_sums(points, labels, 5)
+    assert counts.tolist() == [4, 0, 3, 0, 3]
+    for k in range(5):
+        torch.testing.assert_close(sums[k], points[labels == k].double().sum(0))
+
+
+def test_starts_are_drawn_in_proportion_to_squared_distance():
+    points = torch.tensor([[0.0], [1.0], [3.0]])
+    counts = {1.0: 0, 3.0: 0}
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(2000):
+        first, second = module._plus_plus(points, 2, generator)[:, 0].tolist()
+        if first == 0:
+            counts[second] += 1
+    assert counts[3.0] / sum(counts.values()) == pytest.approx(0.9, abs=0.03)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

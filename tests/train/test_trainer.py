@@ -132,7 +132,7 @@ def test_one_process_at_a_time_trains_a_run(scene_folder, tmp_path, config):
     from saff_fast.train.run_folder import open_run, sole_writer
 
     run = tmp_path / "run"
-    open_run(run, scene_folder, config)
+    open_run(run, scene_folder, config, {})
     with sole_writer(run), pytest.raises(UserError, match="another process is training this run"):
         train(scene_folder, run, config)
     train(scene_folder, run, config)
