@@ -6,41 +6,53 @@ import pytest
 import torch
 
 from saff_fast.ops import (
+    Emission,
     HashGridLayout,
     accumulate,
+    composite,
+    composite_joint,
     flow_sample,
     hash_encode,
-    joint_weights,
     march,
     mlp,
     pack_bits,
+    pack_occupancy,
     reference,
-    render_weights,
 )
+from saff_fast.types import PackedSamples
 
 LAYOUT = HashGridLayout.build(4, 3, 2, 10, 3, 20, base_time=2, finest_time=6)
 CELLS = torch.ones(4, 5, 6, dtype=torch.bool)
 LONG = 100_000  # samples of one ray
 
 
-def call_packed(op, samples, packed_info):
-    """An op on packed samples, given three columns of numbers in [0, 1); all its results in one row a sample or ray."""
-    if op is accumulate:
-        return accumulate(samples[:, 0], samples[:, 1:], packed_info)
-    if op is render_weights:
-        return render_weights(samples[:, 0], samples[:, 1].detach(), packed_info)[:, None]
-    deltas = torch.full_like(samples[:, 0], 0.5).detach()
-    return torch.stack(joint_weights(*samples.unbind(1), deltas, packed_info), dim=1)
+def sums(samples, packed_info):
+    """accumulate; like the two below, of three columns of numbers in [0, 1)."""
+    return accumulate(samples[:, 0], samples[:, 1:], packed_info)
 
 
-packed_ops = pytest.mark.parametrize("op", [accumulate, joint_weights, render_weights], ids=lambda op: op.__name__)
+def one_field(samples, packed_info):
+    lengths = torch.full_like(samples[:, 0], 0.5).detach()
+    return composite(Emission(samples[:, 0], (samples[:, 1:],)), lengths, lengths, packed_info).sums
+
+
+def both_fields(samples, packed_info):
+    """composite_joint of a scene that is everywhere static and dynamic."""
+    lengths, everywhere = torch.full_like(samples[:, 0], 0.5).detach(), torch.arange(len(samples)).to(packed_info)
+    static, dynamic = (Emission(samples[:, k], (samples[:, 1:],)) for k in (0, 1))
+    packed = PackedSamples(packed_info, everywhere, lengths, lengths, packed_info, everywhere)
+    parts = composite_joint(static, dynamic, samples[:, 2], lengths, lengths, packed)
+    return torch.cat([part.sums for part in parts], dim=1)
+
+
+packed_ops = pytest.mark.parametrize("op", [sums, one_field, both_fields], ids=lambda op: op.__name__)
 
 
 @packed_ops
 def test_rays_without_any_sample(op, device):
     samples = torch.empty(0, 3, device=device, requires_grad=True)
-    result = call_packed(op, samples, torch.zeros(4, 2, dtype=torch.long, device=device))
-    assert len(result) == (4 if op is accumulate else 0)
+    result = op(samples, torch.zeros(4, 2, dtype=torch.long, device=device))
+    assert len(result) == 4
     assert not result.any()
     assert torch.autograd.grad(result.sum(), samples)[0].shape == (0, 3)
 
@@ -50,33 +62,34 @@ def test_one_very_long_ray(op, device):
     samples = torch.rand(LONG, 3, dtype=torch.float64, device=device)
     samples[:, 0] /= LONG  # so that light reaches the end
     info = reference.packed_info([LONG], device)
-    in_single = call_packed(op, samples.float(), info)
-    torch.testing.assert_close(in_single.double(), call_packed(op, samples, info), rtol=1e-3, atol=1e-7)
+    torch.testing.assert_close(op(samples.float(), info).double(), op(samples, info), rtol=1e-3, atol=1e-7)
 
 
 @packed_ops
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_value_that_is_not_finite_stays_in_its_ray(op, value, device):
     samples, info = torch.rand(9, 3, device=device), reference.packed_info([3, 2, 4], device)
-    others = [0, 2] if op is accumulate else [0, 1, 2, 5, 6, 7, 8]
-    expected = call_packed(op, samples, info)[others]
+    others = [0, 2]
+    expected = op(samples, info)[others]
     samples[3] = value
     samples.requires_grad_()
-    result = call_packed(op, samples, info)
+    result = op(samples, info)
     (grad,) = torch.autograd.grad(result.sum(), samples)
     assert torch.equal(result[others], expected)
     assert torch.isfinite(grad[[0, 1, 2, 5, 6, 7, 8]]).all()
 
 
-def dynamic_weights(sigmas, deltas, packed_info):
-    """joint_weights of a scene that is all dynamic."""
-    return joint_weights(torch.zeros_like(sigmas), sigmas, torch.ones_like(sigmas), deltas, packed_info)[1]
-
-
-@pytest.mark.parametrize("weights_of", [dynamic_weights, render_weights], ids=["joint_weights", "render_weights"])
-def test_an_infinite_density_is_opaque(weights_of, device):
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_an_infinite_density_is_opaque(dynamic, device):
     sigmas = torch.tensor([0.5, math.inf, 0.5], device=device, requires_grad=True)
-    weights = weights_of(sigmas, torch.ones(3, device=device), reference.packed_info([3], device))
+    ones, info = torch.ones(3, device=device), reference.packed_info([3], device)
+    emission = Emission(sigmas, (torch.eye(3, device=device),))  # the channels of the ray are the weights
+    if dynamic:
+        nothing, everywhere = Emission(ones * 0, ()), torch.arange(3, device=device)
+        packed = PackedSamples(info, everywhere, ones, ones, info, everywhere)
+        weights = composite_joint(nothing, emission, ones, ones, ones, packed)[1].sums[0, 2:]
+    else:
+        weights = composite(emission, ones, ones, info).sums[0, 2:]
     (grad,) = torch.autograd.grad(weights, sigmas, torch.tensor([1.0, 2.0, 3.0], device=device))
     reached = math.exp(-0.5)
     torch.testing.assert_close(weights, torch.tensor([1 - reached, reached, 0.0], device=device))
@@ -86,8 +99,9 @@ def test_an_infinite_density_is_opaque(weights_of, device):
 def test_very_many_steps(device):
     """One ray that keeps each of its steps."""
     origins, directions = torch.zeros(1, 3, device=device), torch.ones(1, 3, device=device)
-    frames, bits = torch.zeros(1, dtype=torch.long, device=device), pack_bits(CELLS.to(device))
-    samples = march(origins, directions, frames, bits, bits[None], tuple(CELLS.shape), n_steps=LONG)
+    frames = torch.zeros(1, dtype=torch.long, device=device)
+    occupancy = pack_occupancy(CELLS.to(device), CELLS.to(device)[None])
+    samples = march(origins, directions, frames, occupancy, n_steps=LONG)
     assert samples.packed_info.tolist() == [[0, LONG]]
     assert len(samples.dynamic_indices) == LONG
 
@@ -102,23 +116,23 @@ def arguments_of(op, device):
         return torch.rand(*shape, device=device)
 
     table = rand(LAYOUT.n_entries, LAYOUT.n_features)
-    bits = pack_bits(CELLS.to(device))
+    occupancy = pack_occupancy(CELLS.to(device), CELLS.to(device)[None])
     frames = torch.zeros(7, dtype=torch.long, device=device)
     return {
         accumulate: (rand(9), rand(9, 4), reference.packed_info([3, 6], device)),
-        flow_sample: (rand(9, 3), rand(9, 3), rand(9), table, LAYOUT),
+        flow_sample: (rand(9, 3), rand(2, 9, 3), rand(2, 9), table, LAYOUT),
         hash_encode: (rand(9, 4), table, LAYOUT),
-        joint_weights: (rand(9), rand(9), rand(9), rand(9), reference.packed_info([3, 6], device)),
-        march: (rand(7, 3), rand(7, 3), frames, bits, bits[None], tuple(CELLS.shape), 20, rand(7)),
+        one_field: (rand(9, 3), reference.packed_info([3, 6], device)),
+        both_fields: (rand(9, 3), reference.packed_info([3, 6], device)),
+        march: (rand(7, 3), rand(7, 3), frames, occupancy, 20, rand(7)),
         mlp: (rand(9, 4), [rand(5, 4), rand(2, 5)], [rand(5), rand(2)]),
         pack_bits: (rand(3, 4, 5) < 0.5,),
-        render_weights: (rand(9), rand(9), reference.packed_info([3, 6], device)),
     }[op]
 
 
 @pytest.mark.parametrize(
     "op",
-    [accumulate, flow_sample, hash_encode, joint_weights, march, mlp, pack_bits, render_weights],
+    [accumulate, flow_sample, hash_encode, one_field, both_fields, march, mlp, pack_bits],
     ids=lambda op: op.__name__,
 )
 def test_strided_arguments_are_read_right(op, device):
@@ -132,4 +146,4 @@ def test_strided_arguments_are_read_right(op, device):
     results = [op(*arguments), op(*map(spread, arguments))]
     flat = [[r] if isinstance(r, torch.Tensor) else r if isinstance(r, tuple) else vars(r).values() for r in results]
     for expected, actual in zip(*flat, strict=True):
-        assert torch.equal(actual, expected)
+        assert expected is actual is None or torch.equal(actual, expected)
