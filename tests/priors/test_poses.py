@@ -24,14 +24,14 @@ def test_bounds_are_percentiles_of_visible_depths():
 def test_undistortion_moves_pixels_where_a_pinhole_sees_them():
     k1 = 0.3
     y, x = np.mgrid[0:48, 0:64] + 0.5
-    image = np.repeat((x * 3)[..., None], 3, axis=-1).astype(np.uint8)
+    image = np.repeat((x * 3)[..., None], 3, axis=-1).astype(np.float32)  # finer than a picture, to see half pixels
     assert undistort(image, reconstruction()) is image
     seen = undistort(image, reconstruction(k1))
     u, v = (x - 32) / 50, (y - 24) / 50
     # A pinhole's (u, v) was taken at u (1 + k1 r^2); the picture's value is three times its column.
     expected = (u * (1 + k1 * (u**2 + v**2)) * 50 + 32) * 3
     inside = (slice(8, -8), slice(8, -8))
-    assert np.abs(seen[..., 0].astype(float) - expected)[inside].max() < 3
+    assert np.abs(seen[..., 0] - expected)[inside].max() < 0.1
 
 
 def test_frames_that_do_not_register_are_named(monkeypatch):

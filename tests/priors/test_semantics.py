@@ -1,3 +1,5 @@
+import tempfile
+
 import numpy as np
 import pytest
 
@@ -89,12 +91,39 @@ def test_a_backbone_may_have_no_saliency(images):
         assert semantics[1].saliency is None
 
 
-def test_same_seed_same_features(images):
-    results = []
-    for _ in range(2):
-        with compute_semantics(images, PositionBackbone(), (18, 27), seed=3) as semantics:
-            results.append(semantics[2].features)
-    np.testing.assert_array_equal(*results)
+def test_the_network_sees_each_crop_at_its_own_size():
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[..., 0], image[..., 1] = 3 * np.arange(HEIGHT)[:, None], 2 * np.arange(WIDTH)
+    seen = {}
+
+    def backbone(frame, crop, box):
+        seen[box] = crop
+        return np.ones((8, 12, 2), np.float32), None
+
+    compute_semantics([image], backbone, (HEIGHT, WIDTH)).close()
+    assert list(seen) == pyramid(HEIGHT, WIDTH)
+    for (top, left, height, width), crop in seen.items():
+        assert crop.shape == (*network_size(HEIGHT, WIDTH), 3)
+        cut = image[top : top + height, left : left + width] / 255
+        np.testing.assert_allclose(crop.mean((0, 1)), cut.mean((0, 1)), atol=0.02)
+
+
+def test_tokens_are_gone_after_the_block(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with compute_semantics(images, PositionBackbone(), (18, 27)) as semantics:
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
+    assert len(semantics) == 3  # alive: it was the block's end that removed them
+
+
+def test_the_seed_chooses_the_sample(images):
+    """At this size the PCA sees a share of the pixels."""
+    means = []
+    for seed in (3, 3, 4):
+        with compute_semantics(images, PositionBackbone(), (72, 108), seed=seed) as semantics:
+            means.append(semantics.pca.mean)
+    np.testing.assert_array_equal(means[0], means[1])
+    assert not np.array_equal(means[0], means[2])
 
 
 def test_pca_matches_scikit_learn():
