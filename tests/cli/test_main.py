@@ -122,6 +122,14 @@ BAD_INPUT = {
     ),
     "hold_out": (lambda t: ("train", t, "--out", t / "run", "--hold-out", "4;10"), "4,10,16,22, got '4;10'"),
     "render_no_run": (lambda t: ("render", t / "absent"), "absent"),
+    "backend_not_here": (
+        lambda t: ("train", t, "--out", t / "run", "--device", "cpu", "--set", "backend.mlp=tcnn"),
+        "the mlp backend 'tcnn' cannot run on cpu: tiny-cuda-nn takes CUDA tensors only; or set it to 'auto'",
+    ),
+    "no_such_backend": (
+        lambda t: ("segment", t, "--set", "kmeans.backend=magic"),
+        "kmeans.backend must be one of 'auto', 'faiss-gpu', 'faiss-cpu', 'torch', got 'magic'",
+    ),
     "segment_no_run": (lambda t: ("segment", t / "absent"), "absent"),
     "evaluate_no_run": (lambda t: ("evaluate", t / "absent"), "absent"),
     "evaluate_protocol": (lambda t: ("evaluate", t, "--protocol", "mine"), "protocol must be one of"),

@@ -17,6 +17,7 @@ from saff_fast.config import dump_config
 from saff_fast.errors import UserError
 from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.config import TrainConfig
+from saff_fast.train.run_folder import read_meta
 from saff_fast.train.trainer import sweeps_after, train
 
 
@@ -54,6 +55,14 @@ def test_a_hundred_steps_lower_the_losses(scene_folder, tmp_path, tiny_config):
 def test_the_same_seed_gives_the_same_bits(scene_folder, finished, tmp_path, config):
     train(scene_folder, tmp_path / "again", config)
     assert_same_state(final_state(tmp_path / "again"), final_state(finished))
+
+
+def test_a_run_says_where_and_by_what_it_was_computed(finished, config):
+    resolved = config.backend.resolved("cpu")
+    assert resolved.encoding == "native"
+    assert read_meta(finished)["backend"] == dataclasses.asdict(resolved)
+    facts = load_checkpoint(finished / "checkpoints").facts
+    assert (facts["device"], facts["backend"]) == ("cpu", dataclasses.asdict(resolved))
 
 
 def test_another_seed_gives_other_bits(scene_folder, finished, tmp_path, tiny_config):
