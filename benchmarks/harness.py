@@ -18,6 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from saff_fast.backends import BackendConfig
 from saff_fast.files import save_json
 from saff_fast.train.run_folder import environment
 
@@ -153,7 +154,8 @@ class Report:
             print(f"skipped {line['name']}: {line['reason']}")
         if self.options.json is not None:
             command = " ".join(["python", *sys.argv])
-            document = environment() | {"command": command, "quick": self.options.quick}
+            backend = BackendConfig().resolved(DEVICE.type)
+            document = environment(DEVICE, backend) | {"command": command, "quick": self.options.quick}
             document |= {"rows": [asdict(new) for new in self._rows], "skipped": self._skipped}
             save_json(self.options.json, document)
 

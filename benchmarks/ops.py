@@ -22,6 +22,7 @@ from torch import Tensor
 from workload import N_FRAMES, N_STEPS, OCCUPANCY, SAMPLES_PER_RAY, grid, ray_samples, straight_rays
 
 from saff_fast import ops
+from saff_fast.backends import BackendConfig
 from saff_fast.config import load_config, preset_names
 from saff_fast.fields.scene_field import FieldConfig, SceneField
 from saff_fast.ops.reference import packed_info
@@ -190,7 +191,7 @@ def march_cases(n_rays: int) -> Iterator[Case]:
 def preset_widths(preset: str) -> dict[str, list[int]]:
     """Widths of the networks of a preset's two fields."""
     config: FieldConfig = load_config(ExperimentConfig, preset).field
-    field = SceneField(config, N_FRAMES, N_CHANNELS)
+    field = SceneField(config, N_FRAMES, N_CHANNELS, BackendConfig().resolved("cpu"))
     nets = {"static": field.static.mlp, "dynamic": field.dynamic.mlp}
     return {part: [net.weights[0].shape[1], *(w.shape[0] for w in net.weights)] for part, net in nets.items()}
 
