@@ -97,6 +97,7 @@ def composite_joint(
     Raises:
         ValueError: if a shape, dtype or device is wrong, or `deltas` or `centres` requires gradients.
     """
+    checks.shape("composite", {"n_samples": len(static.sigmas)}, blends=blends)
     places = samples.packed_info, samples.dynamic_packed_info, samples.dynamic_indices
     return _run(static, dynamic, (blends, deltas, centres), places, with_weights)
 
@@ -127,8 +128,6 @@ def _check(
     checks.shape(name, {"n_dynamic": None}, sigmas_dynamic=dynamic.sigmas)
     n_samples, n_dynamic = len(static.sigmas), len(dynamic.sigmas)
     checks.shape(name, {"n_samples": n_samples}, deltas=deltas, centres=centres)
-    if n_dynamic:
-        checks.shape(name, {"n_samples": n_samples}, blends=blends)
     tensors = {"sigmas": static.sigmas, "sigmas_dynamic": dynamic.sigmas}
     tensors |= {"blends": blends, "deltas": deltas, "centres": centres}
     for kind, emission, n in (("values", static, n_samples), ("values_dynamic", dynamic, n_dynamic)):

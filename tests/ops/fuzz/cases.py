@@ -120,7 +120,7 @@ class Case:
 
 
 def _wrong_dtype(case: Case, key: str, tensor: Tensor) -> Tensor:
-    return tensor.to(_WRONG_DTYPE.get(tensor.dtype, torch.float16))
+    return tensor.to(_WRONG_DTYPE.get(tensor.dtype, torch.bfloat16))
 
 
 def _other_precision(case: Case, key: str, tensor: Tensor) -> Tensor | None:
