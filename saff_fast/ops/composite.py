@@ -61,7 +61,8 @@ def composite(
     """
     nowhere = packed_info, torch.zeros_like(packed_info), packed_info.new_empty(0)
     nothing = Emission(emission.sigmas[:0], ())
-    return _run(emission, nothing, (deltas[:0], deltas, centres), nowhere, with_weights)[0]
+    unread = deltas  # in place of the blends, which count at dynamic samples only
+    return _run(emission, nothing, (unread, deltas, centres), nowhere, with_weights)[0]
 
 
 def composite_joint(
@@ -97,7 +98,6 @@ def composite_joint(
     Raises:
         ValueError: if a shape, dtype or device is wrong, or `deltas` or `centres` requires gradients.
     """
-    checks.shape("composite", {"n_samples": len(static.sigmas)}, blends=blends)
     places = samples.packed_info, samples.dynamic_packed_info, samples.dynamic_indices
     return _run(static, dynamic, (blends, deltas, centres), places, with_weights)
 
@@ -127,7 +127,7 @@ def _check(
     checks.shape(name, {"n_samples": None}, sigmas=static.sigmas)
     checks.shape(name, {"n_dynamic": None}, sigmas_dynamic=dynamic.sigmas)
     n_samples, n_dynamic = len(static.sigmas), len(dynamic.sigmas)
-    checks.shape(name, {"n_samples": n_samples}, deltas=deltas, centres=centres)
+    checks.shape(name, {"n_samples": n_samples}, deltas=deltas, centres=centres, blends=blends)
     tensors = {"sigmas": static.sigmas, "sigmas_dynamic": dynamic.sigmas}
     tensors |= {"blends": blends, "deltas": deltas, "centres": centres}
     for kind, emission, n in (("values", static, n_samples), ("values_dynamic", dynamic, n_dynamic)):

@@ -291,6 +291,7 @@ def test_registration(device, with_weights):
     ("change", "message"),
     [
         ({"static": Emission(torch.ones(11, 1), ())}, r"sigmas must have shape \(n_samples\), got \[11, 1\]"),
+        ({"static": Emission(torch.ones(()), ())}, r"sigmas must have shape \(n_samples\), got \[\]"),
         ({"dynamic": Emission(torch.ones(7, 1), ())}, r"sigmas_dynamic must have shape \(n_dynamic\), got \[7, 1\]"),
         ({"blends": torch.ones(2)}, r"blends must have shape \(n_samples = 11\), got \[2\]"),
         ({"blends": torch.ones(11).double()}, "must be all float32 or all float64"),
