@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 COUNTS = {  # samples per ray: the cases that break scans
     "one_ray": [5],
@@ -18,3 +19,19 @@ def counts(request):
 def hostile_info(request):
     """A packed_info of one ray that lies outside of the buffers."""
     return request.param
+
+
+@pytest.fixture
+def by_threads():
+    """Runs a function with several numbers of threads and gives the results, one a number."""
+    before = torch.get_num_threads()
+
+    def run(function, numbers=(1, 3)):
+        results = []
+        for n in numbers:
+            torch.set_num_threads(n)
+            results.append(function())
+        return results
+
+    yield run
+    torch.set_num_threads(before)

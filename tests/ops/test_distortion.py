@@ -86,18 +86,15 @@ def test_hostile_ranges_stay_inside_the_buffers(hostile_info, device):
     assert all(torch.isfinite(tensor).all() for tensor in (losses, *torch.autograd.grad(losses.sum(), weights)))
 
 
-def test_results_do_not_depend_on_threads():
+def test_results_do_not_depend_on_threads(by_threads):
     weights, *rest = make_packed([7] * 500, "cpu", torch.float32)
     weights.requires_grad_()
-    n_threads, results = torch.get_num_threads(), []
-    try:
-        for n in (1, 3):
-            torch.set_num_threads(n)
-            losses = distortion(weights, *rest)
-            results.append((losses, *torch.autograd.grad(losses.square().sum(), weights)))
-    finally:
-        torch.set_num_threads(n_threads)
-    assert all(torch.equal(one, three) for one, three in zip(*results, strict=True))
+
+    def run():
+        losses = distortion(weights, *rest)
+        return losses, *torch.autograd.grad(losses.square().sum(), weights)
+
+    assert all(torch.equal(one, three) for one, three in zip(*by_threads(run), strict=True))
 
 
 @pytest.mark.gpu

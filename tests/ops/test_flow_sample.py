@@ -181,16 +181,16 @@ def test_only_the_needed_gradients_are_computed(device):
 
 
 @with_and_without_occupancy
-def test_result_does_not_depend_on_threads(sparse):
+def test_result_does_not_depend_on_threads(sparse, by_threads):
     args = differentiable(make_samples("cpu", torch.float32, 6000))
     occupancy = make_occupancy("cpu") if sparse else None
-    n_threads, results = torch.get_num_threads(), []
-    for n in (1, 2, 5):
-        torch.set_num_threads(n)
+
+    def run():
         outputs = flow_sample(*args, LAYOUT, occupancy)
         loss = outputs.displaced.sum() + outputs.encodings.square().sum() + outputs.outside.sum()
-        results.append((*fields(outputs), *torch.autograd.grad(loss, (args[0], args[1], args[3]))))
-    torch.set_num_threads(n_threads)
+        return *fields(outputs), *torch.autograd.grad(loss, (args[0], args[1], args[3]))
+
+    results = by_threads(run, (1, 2, 5))
     assert all(torch.equal(a, b) for result in results[1:] for a, b in zip(results[0], result, strict=True))
 
 

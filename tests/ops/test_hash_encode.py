@@ -108,15 +108,15 @@ def test_only_the_needed_gradients_are_computed(device):
     assert torch.equal(alone, both[0])
 
 
-def test_result_does_not_depend_on_threads():
+def test_result_does_not_depend_on_threads(by_threads):
     layout = LAYOUTS["own_time"]
     positions, table = (t.requires_grad_() for t in make_grid(layout, "cpu", torch.float32, 6000))
-    n_threads, results = torch.get_num_threads(), []
-    for n in (1, 2, 5):
-        torch.set_num_threads(n)
+
+    def run():
         encodings = hash_encode(positions, table, layout)
-        results.append((encodings, *torch.autograd.grad(encodings.square().sum(), (positions, table))))
-    torch.set_num_threads(n_threads)
+        return encodings, *torch.autograd.grad(encodings.square().sum(), (positions, table))
+
+    results = by_threads(run, (1, 2, 5))
     assert all(torch.equal(a, b) for result in results[1:] for a, b in zip(results[0], result, strict=True))
 
 

@@ -94,15 +94,9 @@ def test_layouts(device):
     torch.testing.assert_close((parameter.flatten(), exp_avg.flatten(), exp_avg_sq.flatten()), expected)
 
 
-def test_results_do_not_depend_on_threads():
+def test_results_do_not_depend_on_threads(by_threads):
     args = make_args(20_000, "cpu", torch.float32)
-    n_threads, results = torch.get_num_threads(), []
-    try:
-        for n in (1, 3):
-            torch.set_num_threads(n)
-            results.append(updated(args))
-    finally:
-        torch.set_num_threads(n_threads)
+    results = by_threads(lambda: updated(args))
     assert all(torch.equal(one, three) for one, three in zip(*results, strict=True))
 
 

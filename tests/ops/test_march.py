@@ -272,17 +272,9 @@ def test_hostile_values_stay_inside_the_buffers(argument, value, device):
     assert ((samples.ray_indices >= 0) & (samples.ray_indices < 8)).all()
 
 
-def test_results_do_not_depend_on_threads():
+def test_results_do_not_depend_on_threads(by_threads):
     rays, grid = make_rays(500, "cpu", torch.float32), make_grid("cpu")
-    n_threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        one = run(rays, grid, n_steps=100)
-        torch.set_num_threads(3)
-        three = run(rays, grid, n_steps=100)
-    finally:
-        torch.set_num_threads(n_threads)
-    assert_same(one, three)
+    assert_same(*by_threads(lambda: run(rays, grid, n_steps=100)))
 
 
 @pytest.mark.gpu

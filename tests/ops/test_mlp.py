@@ -101,17 +101,10 @@ def test_nan_is_not_hidden(device):
     assert torch.isfinite(outputs[[0, 2]]).all()
 
 
-def test_results_do_not_depend_on_threads():
+def test_results_do_not_depend_on_threads(by_threads):
     args = make_args([32, 64, 16], 5000, "cpu", torch.float32)
     grad = torch.randn(5000, 16)
-    n_threads = torch.get_num_threads()
-    results = []
-    try:
-        for n in (1, 3):
-            torch.set_num_threads(n)
-            results.append(value_and_grad(mlp, *args, grad))
-    finally:
-        torch.set_num_threads(n_threads)
+    results = by_threads(lambda: value_and_grad(mlp, *args, grad))
     for one, three in zip(results[0][1], results[1][1], strict=True):
         assert torch.equal(one, three)
     assert torch.equal(results[0][0], results[1][0])

@@ -132,18 +132,15 @@ def test_strided_inputs_and_gradients(device):
     torch.testing.assert_close(*(torch.autograd.grad(pixels.sum(), wide) for pixels in (actual, expected)))
 
 
-def test_results_do_not_depend_on_threads():
+def test_results_do_not_depend_on_threads(by_threads):
     points, *rest = make_args(5000, "cpu", torch.float32)
     points.requires_grad_()
-    n_threads, results = torch.get_num_threads(), []
-    try:
-        for n in (1, 3):
-            torch.set_num_threads(n)
-            pixels = project_flow(points, *rest)
-            results.append((pixels, *torch.autograd.grad(pixels.square().sum(), points)))
-    finally:
-        torch.set_num_threads(n_threads)
-    assert all(torch.equal(one, three) for one, three in zip(*results, strict=True))
+
+    def run():
+        pixels = project_flow(points, *rest)
+        return pixels, *torch.autograd.grad(pixels.square().sum(), points)
+
+    assert all(torch.equal(one, three) for one, three in zip(*by_threads(run), strict=True))
 
 
 @pytest.mark.gpu

@@ -44,14 +44,6 @@ def test_reads_spread_over_the_level(device):
     assert abs(float(reads.std()) - (1 / 12 / 16) ** 0.5) < 0.01  # independent and uniform
 
 
-def test_threads_change_nothing():
+def test_threads_change_nothing(by_threads):
     table = torch.randn(LAYOUT.n_entries, 2)
-    n_threads = torch.get_num_threads()
-    results = []
-    try:
-        for n in (1, 3):
-            torch.set_num_threads(n)
-            results.append(gathered(5000, table))
-    finally:
-        torch.set_num_threads(n_threads)
-    assert torch.equal(*results)
+    assert torch.equal(*by_threads(lambda: gathered(5000, table)))

@@ -58,16 +58,10 @@ def test_nothing_is_lost_inside_the_image(device):
     torch.testing.assert_close(sums.sum((0, 1)), (weights[..., None] * values).sum((0, 1)))
 
 
-def test_results_do_not_depend_on_threads():
+def test_results_do_not_depend_on_threads(by_threads):
     """Bit for bit, and with more threads than rows."""
     args = make_args((13, 40), "cpu", dtype=torch.float32, reach=20.0)
-    n_threads, results = torch.get_num_threads(), []
-    try:
-        for n in (1, 2, 3, 16):
-            torch.set_num_threads(n)
-            results.append(splat(*args))
-    finally:
-        torch.set_num_threads(n_threads)
+    results = by_threads(lambda: splat(*args), (1, 2, 3, 16))
     assert all(torch.equal(a, b) for result in results[1:] for a, b in zip(results[0], result, strict=True))
 
 
