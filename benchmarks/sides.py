@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from harness import Case
+from harness import DEVICE, Case
 from torch import Tensor
 
 
@@ -28,7 +28,8 @@ class Sides:
         upstream = torch.randn_like(self.native(*self.inputs))
         ours, reference = (gradients(f, self.inputs, wanted, upstream) for f in (self.native, self.reference))
         for actual, expected in zip(ours(), reference(), strict=True):
-            torch.testing.assert_close(actual, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+            # By norm: where rounding turns a ReLU, single elements differ.
+            torch.testing.assert_close((actual - expected).norm() / expected.norm(), torch.zeros((), device=DEVICE), atol=1e-3, rtol=0)
         return Case(name=name, unit=unit, ours=ours, reference=reference, reference_name=self.reference_name)
 
 
