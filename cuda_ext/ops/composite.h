@@ -1,7 +1,7 @@
 #pragma once
-#include <cmath>
 #include <cstdint>
 
+#include "../common/decay.h"
 #include "../common/hd.h"
 #include "../common/packed.h"
 
@@ -59,6 +59,7 @@ SAFF_HD T backward_sample(const Channels<const T>& values, const Channels<T>& gr
   for (int64_t k = 0; k < values.n_groups; ++k) {
     const auto& group = values.group[k];
     const T* SAFF_RESTRICT channels = group.data + row * group.stride;
+    SAFF_SIMD_SUM(slope)
     for (int64_t c = 0; c < group.n_channels; ++c) slope += g[c] * channels[c];
     if (grads.group[k].data) {
       T* SAFF_RESTRICT grad = grads.group[k].data + row * grads.group[k].stride;
@@ -75,9 +76,9 @@ template <class T>
 struct Branch {
   T clear, a, alpha, pass;  // exp(-sigma delta), 1 - clear, share a, 1 - alpha
   SAFF_HD Branch(T sigma, T delta, T share) {
-    const T tau = sigma * delta;
-    clear = std::exp(-tau);
-    a = -std::expm1(-tau);
+    const Decay<T> decay(sigma * delta);
+    clear = decay.clear;
+    a = decay.absorbed;
     alpha = share * a;
     pass = (T(1) - share) + share * clear;
   }
@@ -147,6 +148,8 @@ struct CompositeForward {
 // alpha^d_j), the loss behind and at sample i seen with full transmittance. From back to front
 //   R_i = g^s alpha^s + g^d alpha^d + pass^s pass^d R_{i+1}, which divides by nothing, and
 //   dL/dalpha^s_i = T_i (g^s_i - pass^d_i R_{i+1}),  dL/dalpha^d_i = T_i (g^d_i - pass^s_i R_{i+1}).
+// The channels are walked once, front to back, as memory likes it; that leaves T_i, g^s_i and g^d_i in the places of the
+// gradients that the walk back makes of them.
 template <class T>
 struct CompositeBackward {
   CompositeSamples<T> in;
@@ -154,44 +157,75 @@ struct CompositeBackward {
   const T* grad_sums_dynamic;
   T* grad_sigmas_static;   // (n_samples,)
   T* grad_sigmas_dynamic;  // (n_dynamic,)
-  T* grad_blends;          // (n_samples,), null without dynamic samples
+  T* grad_blends;          // (n_samples,)
   Channels<T> grad_values_static, grad_values_dynamic;
 
   SAFF_HD void operator()(int64_t ray) const {
     const SampleRange range(in.packed_info, ray, in.n_samples), entries(in.dynamic_packed_info, ray, in.n_dynamic);
+    const int64_t met = walk_channels(ray, range, entries);
+    for (int64_t entry = met; entry < entries.end; ++entry) {  // belong to no sample of the ray
+      grad_sigmas_dynamic[entry] = T(0);
+      clear_row(grad_values_dynamic, entry);
+    }
+    walk_back(range, entries, met - 1);
+  }
+
+  // Returns the entry behind the last one that was met.
+  SAFF_HD int64_t walk_channels(int64_t ray, const SampleRange& range, const SampleRange& entries) const {
     const T* g_s = grad_sums_static + ray * (kFirstChannel + in.values_static.n_channels);
     const T* g_d = grad_sums_dynamic + ray * (kFirstChannel + in.values_dynamic.n_channels);
     T trans = T(1);
     int64_t entry = entries.begin;
-    for (int64_t i = range.begin; i < range.end; ++i) {  // front to back leaves T_i in grad_sigmas_static
-      grad_sigmas_static[i] = trans;
+    for (int64_t i = range.begin; i < range.end; ++i) {
       const bool moves = in.moves(i, entry, entries);
-      const T v = moves ? in.blends[i] : T(0);
-      trans *= Branch<T>(in.sigmas_static[i], in.deltas[i], T(1) - v).pass;
-      if (moves) trans *= Branch<T>(in.sigmas_dynamic[entry++], in.deltas[i], v).pass;
+      const T v = moves ? in.blends[i] : T(0), centre = in.centres[i];
+      const Branch<T> s(in.sigmas_static[i], in.deltas[i], T(1) - v);
+      grad_blends[i] = trans;
+      grad_sigmas_static[i] =
+          backward_sample(in.values_static, grad_values_static, i, centre, trans * s.alpha, g_s);
+      T pass = s.pass;
+      if (moves) {
+        const Branch<T> d(in.sigmas_dynamic[entry], in.deltas[i], v);
+        grad_sigmas_dynamic[entry] =
+            backward_sample(in.values_dynamic, grad_values_dynamic, entry, centre, trans * d.alpha, g_d);
+        pass *= d.pass;
+        ++entry;
+      }
+      trans *= pass;
     }
+    return entry;
+  }
+
+  SAFF_HD void walk_back(const SampleRange& range, const SampleRange& entries, int64_t entry) const {
     T behind = T(0);  // R_{i+1}
-    --entry;          // the last one that was met
     for (int64_t i = range.end - 1; i >= range.begin; --i) {
       const bool moves = in.moves(i, entry, entries);
-      const T v = moves ? in.blends[i] : T(0), delta = in.deltas[i], centre = in.centres[i];
+      const T v = moves ? in.blends[i] : T(0), delta = in.deltas[i];
       const Branch<T> s(in.sigmas_static[i], delta, T(1) - v);
-      const T before = grad_sigmas_static[i];
-      const T slope_s = backward_sample(in.values_static, grad_values_static, i, centre, before * s.alpha, g_s);
+      const T trans = grad_blends[i], slope_s = grad_sigmas_static[i];
       if (!moves) {
-        grad_sigmas_static[i] = before * (slope_s - behind) * (delta * s.clear);
+        grad_sigmas_static[i] = trans * (slope_s - behind) * (delta * s.clear);
+        grad_blends[i] = T(0);
         behind = slope_s * s.alpha + s.pass * behind;
         continue;
       }
       const Branch<T> d(in.sigmas_dynamic[entry], delta, v);
-      const T slope_d = backward_sample(in.values_dynamic, grad_values_dynamic, entry, centre, before * d.alpha, g_d);
-      const T grad_alpha_s = before * (slope_s - d.pass * behind);
-      const T grad_alpha_d = before * (slope_d - s.pass * behind);
+      const T slope_d = grad_sigmas_dynamic[entry];
+      const T grad_alpha_s = trans * (slope_s - d.pass * behind);
+      const T grad_alpha_d = trans * (slope_d - s.pass * behind);
       grad_sigmas_static[i] = grad_alpha_s * (T(1) - v) * (delta * s.clear);
       grad_sigmas_dynamic[entry] = grad_alpha_d * v * (delta * d.clear);
       grad_blends[i] = grad_alpha_d * d.a - grad_alpha_s * s.a;
       behind = slope_s * s.alpha + slope_d * d.alpha + s.pass * d.pass * behind;
       --entry;
+    }
+  }
+
+  SAFF_HD static void clear_row(const Channels<T>& grads, int64_t row) {
+    for (int64_t k = 0; k < grads.n_groups; ++k) {
+      const auto& group = grads.group[k];
+      if (!group.data) continue;
+      for (int64_t c = 0; c < group.n_channels; ++c) group.data[row * group.stride + c] = T(0);
     }
   }
 };

@@ -189,11 +189,14 @@ def _composite_backward(
     needs: Bools,
 ) -> Tensors:
     """Gradients of both densities, of the blends, and of each group, static before dynamic; `needs` is of groups."""
-    grads = [torch.zeros_like(tensor) for tensor in samples[:3]]
+    whole = _covers(places[0], len(samples[0])), _covers(places[1], len(samples[1]))
+    empty = [torch.empty_like if covered else torch.zeros_like for covered in whole]
+    grads = [empty[0](samples[0]), empty[1](samples[1]), empty[0](samples[2])]
+    news = [empty[0]] * len(values_static) + [empty[1]] * len(values_dynamic)
     # An empty tensor stands for a gradient that nobody asked for: its address is 0.
     grad_values = [
-        group.new_zeros(group.shape) if need else group.new_empty(0, group.shape[1])
-        for group, need in zip([*values_static, *values_dynamic], needs, strict=True)
+        new(group, memory_format=torch.contiguous_format) if need else group.new_empty(0, group.shape[1])
+        for group, new, need in zip([*values_static, *values_dynamic], news, needs, strict=True)
     ]
     sizes, n_static = (places[0].shape[0], len(samples[0]), len(samples[1])), len(values_static)
     tables = n_static, _table(values_static), len(values_dynamic), _table(values_dynamic)
@@ -201,6 +204,19 @@ def _composite_backward(
     upstream = (grad.contiguous() for grad in grad_sums)
     kernels.call("composite_backward", *sizes, *places, *samples, *tables, *upstream, *targets, like=samples[0])
     return [*grads, *grad_values]
+
+
+def _covers(packed_info: Tensor, n: int) -> bool:
+    """Whether rays lie one behind the other and fill the buffer, so that the kernel writes all of it.
+
+    Where asking would wait for the device the answer is no: there, filling with zeros costs little.
+    """
+    if packed_info.is_cuda:
+        return False
+    ends = packed_info[:, 1].cumsum(0)
+    filled = int(ends[-1]) if len(ends) else 0
+    in_order = torch.equal(packed_info[:, 0], ends - packed_info[:, 1])
+    return filled == n and in_order and bool((packed_info >= 0).all())
 
 
 def _n_columns(values: Sequence[Tensor]) -> int:
