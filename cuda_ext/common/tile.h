@@ -8,18 +8,16 @@
 namespace saff {
 
 #if defined(__AVX512F__)
-constexpr int kVectorBytes = 64, kTileRows = 12;
+constexpr int kVectorBytes = 64, kSums = 24;
 #elif defined(__AVX2__)
-constexpr int kVectorBytes = 32, kTileRows = 6;
+constexpr int kVectorBytes = 32, kSums = 12;
 #else
-constexpr int kVectorBytes = 16, kTileRows = 2;
+constexpr int kVectorBytes = 16, kSums = 12;
 #endif
-constexpr int kFewRows = kTileRows < 4 ? kTileRows : 4;  // what 16 or 64 rows leave over
-constexpr int kPanelBytes = 64;
-constexpr int kPanelVectors = kPanelBytes / kVectorBytes;
+constexpr int kTileVectors = 3;  // most columns of a tile, in vectors: three loads then feed kSums multiply-adds
 
 template <class T>
-constexpr int64_t kPanel = kPanelBytes / sizeof(T);  // columns of a tile
+constexpr int64_t kPerVector = kVectorBytes / sizeof(T);
 
 template <class T>
 struct VectorOf {
@@ -50,52 +48,65 @@ struct Matrix {
   T* at(int64_t row, int64_t column) const { return data + row * stride + column; }
 };
 
-template <class T, bool kTransposed, int kRows, class Start, class Finish>
+template <class T, bool kTransposed, int kRows, int kVectors, class Start, class Finish>
 inline void tile(int64_t row, int64_t column, int64_t depth, Matrix<const T> a, Matrix<const T> b, const Start& start,
                  const Finish& finish) {
-  constexpr int64_t lanes = kVectorBytes / sizeof(T);
-  Vector<T> sums[kRows][kPanelVectors];
-#pragma GCC unroll 16
+  Vector<T> sums[kRows][kVectors];
+#pragma GCC unroll 24
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 4
-    for (int v = 0; v < kPanelVectors; ++v) sums[r][v] = start(row + r, column + v * lanes);
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = start(row + r, column + v * kPerVector<T>);
   const T* from_a = kTransposed ? a.at(0, row) : a.at(row, 0);
   const T* from_b = b.at(0, column);
   for (int64_t k = 0; k < depth; ++k) {
-    Vector<T> panel[kPanelVectors];
+    Vector<T> panel[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kPanelVectors; ++v) panel[v] = load(from_b + v * lanes);
-#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) panel[v] = load(from_b + v * kPerVector<T>);
+#pragma GCC unroll 24
     for (int r = 0; r < kRows; ++r) {
       const T factor = from_a[kTransposed ? r : r * a.stride];
 #pragma GCC unroll 4
-      for (int v = 0; v < kPanelVectors; ++v) sums[r][v] += factor * panel[v];
+      for (int v = 0; v < kVectors; ++v) sums[r][v] += factor * panel[v];
     }
     from_a += kTransposed ? a.stride : 1;
     from_b += b.stride;
   }
-#pragma GCC unroll 16
+#pragma GCC unroll 24
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 4
-    for (int v = 0; v < kPanelVectors; ++v) finish(row + r, column + v * lanes, sums[r][v]);
+    for (int v = 0; v < kVectors; ++v) finish(row + r, column + v * kPerVector<T>, sums[r][v]);
 }
 
-// For each row < rows and each vector of columns < columns (rounded up to whole panels, which b must hold):
+// Every row of a strip of kVectors vectors.
+template <class T, bool kTransposed, int kVectors, class Start, class Finish>
+void strip(int64_t rows, int64_t column, int64_t depth, Matrix<const T> a, Matrix<const T> b, const Start& start,
+           const Finish& finish) {
+  constexpr int kRows = kSums / kVectors;
+  int64_t row = 0;
+  for (; row + kRows <= rows; row += kRows) {
+    tile<T, kTransposed, kRows, kVectors>(row, column, depth, a, b, start, finish);
+  }
+  for (; row < rows; ++row) tile<T, kTransposed, 1, kVectors>(row, column, depth, a, b, start, finish);
+}
+
+// For each row < rows and each vector of columns < columns (rounded up to whole vectors, which b must hold):
 //   finish(row, column, start(row, column) + sum_k a(row, k) b(k, column .. column + lanes)).
 template <class T, bool kTransposed, class Start, class Finish>
 void product(int64_t rows, int64_t columns, int64_t depth, Matrix<const T> a, Matrix<const T> b, const Start& start,
              const Finish& finish) {
-  for (int64_t row = 0, taken; row < rows; row += taken) {
-    const int64_t left = rows - row;
-    taken = left >= kTileRows ? kTileRows : (left >= kFewRows ? kFewRows : 1);
-    for (int64_t column = 0; column < columns; column += kPanel<T>) {
-      if (taken == kTileRows) {
-        tile<T, kTransposed, kTileRows>(row, column, depth, a, b, start, finish);
-      } else if (taken == kFewRows) {
-        tile<T, kTransposed, kFewRows>(row, column, depth, a, b, start, finish);
-      } else {
-        tile<T, kTransposed, 1>(row, column, depth, a, b, start, finish);
-      }
+  int64_t column = 0;
+  while (column < columns) {
+    const int64_t left = (columns - column + kPerVector<T> - 1) / kPerVector<T>;
+    if (left == 1) {
+      strip<T, kTransposed, 1>(rows, column, depth, a, b, start, finish);
+      return;
+    }
+    if (left == 2 || left == 4) {  // four are two strips of two: three and one would be slower
+      strip<T, kTransposed, 2>(rows, column, depth, a, b, start, finish);
+      column += 2 * kPerVector<T>;
+    } else {
+      strip<T, kTransposed, kTileVectors>(rows, column, depth, a, b, start, finish);
+      column += kTileVectors * kPerVector<T>;
     }
   }
 }

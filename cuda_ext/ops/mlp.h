@@ -10,14 +10,14 @@
 
 namespace saff {
 
-constexpr int64_t kMlpBlock = 192;   // samples that pass through all layers together; a multiple of every kTileRows
+constexpr int64_t kMlpBlock = 96;   // samples that pass through all layers together; a multiple of the rows of every tile
 constexpr int64_t kMlpChunks = 64;   // at most so many partial sums of the parameters' gradient, whatever n_threads is
 constexpr int64_t kMlpChunk = 1536;  // and at least so many samples in each
 
-// Rows of the caller's matrix whose width is no multiple of a panel cannot be read or written by whole vectors.
+// Rows of the caller's matrix whose width is no multiple of a vector cannot be read or written by whole vectors.
 template <class T>
 bool needs_padding(int64_t width) {
-  return width % kPanel<T> != 0;
+  return width % kPerVector<T> != 0;
 }
 
 template <class T>
@@ -27,7 +27,7 @@ void copy_rows(int64_t rows, int64_t width, Matrix<const T> from, Matrix<T> to) 
 
 template <class T>
 void layer_forward(const MlpLayer<T>& layer, bool is_hidden, int64_t rows, Matrix<const T> in, Matrix<T> out) {
-  const Matrix<const T> weights{layer.transposed, round_up(layer.n_out, kPanel<T>)};
+  const Matrix<const T> weights{layer.transposed, round_up(layer.n_out, kPerVector<T>)};
   // Closures hold copies: through references the compiler would read their addresses again at every store.
   const auto bias = [from = layer.bias](int64_t, int64_t column) { return load<T>(from + column); };
   if (is_hidden) {
@@ -46,7 +46,7 @@ template <class T>
 class MlpScratch {
  public:
   MlpScratch(int64_t n_layers, int64_t max_width)
-      : stride_((max_width / kPanel<T> | 1) * kPanel<T>), n_layers_(n_layers) {
+      : stride_((max_width / kPerVector<T> | 1) * kPerVector<T>), n_layers_(n_layers) {
     const int64_t size = (n_layers + 3) * kMlpBlock * stride_;
     memory_ = allocate<T>(size);
     if (memory_) std::fill_n(memory_.get(), size, T(0));
@@ -58,7 +58,7 @@ class MlpScratch {
 
  private:
   Matrix<T> block(int64_t index) const { return {memory_.get() + index * kMlpBlock * stride_, stride_}; }
-  int64_t stride_, n_layers_;  // an odd number of panels: a column's cache lines then spread over all cache sets
+  int64_t stride_, n_layers_;  // an odd number of vectors: a column's cache lines then spread over all cache sets
   Buffer<T> memory_;
 };
 
@@ -91,13 +91,13 @@ void block_forward(const MlpParameters<T>& layers, const MlpScratch<T>& scratch,
   if (whole.data != outputs) copy_rows(rows, n_out, read(whole), wanted);
 }
 
-// grad(W) += g^T in, grad(b) += sum g.
+// grad(W)^T += in^T g, grad(b) += sum g. Transposed, since a layer's inputs come in whole tiles, its outputs seldom.
 template <class T>
-void layer_gradient(const MlpLayer<T>& layer, int64_t rows, Matrix<const T> g, Matrix<const T> in, T* grad_matrix,
+void layer_gradient(const MlpLayer<T>& layer, int64_t rows, Matrix<const T> g, Matrix<const T> in, T* grad_transposed,
                     T* grad_bias) {
-  const Matrix<T> target{grad_matrix, round_up(layer.n_in, kPanel<T>)};
+  const Matrix<T> target{grad_transposed, round_up(layer.n_out, kPerVector<T>)};
   product<T, true>(
-      layer.n_out, layer.n_in, rows, g, in,
+      layer.n_in, layer.n_out, rows, in, g,
       [=](int64_t row, int64_t column) { return load<T>(target.at(row, column)); },
       [=](int64_t row, int64_t column, Vector<T> sum) { store(target.at(row, column), sum); });
   const int64_t n_out = layer.n_out;
@@ -115,7 +115,7 @@ void layer_gradient(const MlpLayer<T>& layer, int64_t rows, Matrix<const T> g, M
 template <class T>
 void hidden_gradient(const MlpLayer<T>& layer, int64_t rows, Matrix<const T> g, Matrix<const T> in, Matrix<T> out) {
   product<T, false>(
-      rows, layer.n_in, layer.n_out, g, Matrix<const T>{layer.matrix, round_up(layer.n_in, kPanel<T>)},
+      rows, layer.n_in, layer.n_out, g, Matrix<const T>{layer.matrix, round_up(layer.n_in, kPerVector<T>)},
       [](int64_t, int64_t) { return Vector<T>{}; },
       [=](int64_t row, int64_t column, Vector<T> sum) {
         store(out.at(row, column), load(in.at(row, column)) <= T(0) ? Vector<T>{} : sum);
@@ -128,16 +128,16 @@ void input_gradient(const MlpLayer<T>& layer, const MlpScratch<T>& scratch, int6
   const Matrix<T> wanted{grad_inputs, layer.n_in};
   const Matrix<T> whole = needs_padding<T>(layer.n_in) ? scratch.gradient(turn) : wanted;
   product<T, false>(
-      rows, layer.n_in, layer.n_out, g, Matrix<const T>{layer.matrix, round_up(layer.n_in, kPanel<T>)},
+      rows, layer.n_in, layer.n_out, g, Matrix<const T>{layer.matrix, round_up(layer.n_in, kPerVector<T>)},
       [](int64_t, int64_t) { return Vector<T>{}; },
       [=](int64_t row, int64_t column, Vector<T> sum) { store(whole.at(row, column), sum); });
   if (whole.data != grad_inputs) copy_rows(rows, layer.n_in, read(whole), wanted);
 }
 
-// The partial sums of a chunk have the layout of padded matrices, then biases, layer by layer.
+// The partial sums of a chunk: transposed padded matrix, then padded bias, layer by layer.
 template <class T>
 int64_t padded_size(const MlpLayer<T>& layer) {
-  return layer.n_out * round_up(layer.n_in, kPanel<T>) + round_up(layer.n_out, kPanel<T>);
+  return (layer.n_in + 1) * round_up(layer.n_out, kPerVector<T>);
 }
 
 template <class T>
@@ -148,12 +148,17 @@ void block_backward(const MlpParameters<T>& layers, const MlpScratch<T>& scratch
   for (int64_t l = 0; l + 1 < layers.n_layers; ++l) {
     layer_forward(layers[l], true, rows, entering(l), scratch.entering(l + 1));
   }
-  Matrix<const T> g{grad_outputs, layers[layers.n_layers - 1].n_out};
+  const int64_t n_out = layers[layers.n_layers - 1].n_out;
+  Matrix<const T> g{grad_outputs, n_out};
+  if (needs_padding<T>(n_out)) {
+    copy_rows(rows, n_out, g, scratch.gradient(layers.n_layers));
+    g = read(scratch.gradient(layers.n_layers));
+  }
   T* sums = sums_end;
   for (int64_t l = layers.n_layers - 1; l >= 0; --l) {
     const MlpLayer<T>& layer = layers[l];
     sums -= padded_size(layer);
-    layer_gradient(layer, rows, g, entering(l), sums, sums + layer.n_out * round_up(layer.n_in, kPanel<T>));
+    layer_gradient(layer, rows, g, entering(l), sums, sums + layer.n_in * round_up(layer.n_out, kPerVector<T>));
     if (l > 0) {
       hidden_gradient(layer, rows, g, entering(l), scratch.gradient(l));
       g = read(scratch.gradient(l));
@@ -196,10 +201,12 @@ void reduce_chunks(const MlpParameters<T>& layers, int64_t n_chunks, int64_t siz
   const T* from = sums;
   for (int64_t l = 0; l < layers.n_layers; ++l) {
     const MlpLayer<T>& layer = layers[l];
-    const int64_t stride = round_up(layer.n_in, kPanel<T>);
+    const int64_t stride = round_up(layer.n_out, kPerVector<T>);
     T* to = grad_parameters + layer.offset;
-    copy_rows(layer.n_out, layer.n_in, Matrix<const T>{from, stride}, Matrix<T>{to, layer.n_in});
-    std::copy_n(from + layer.n_out * stride, layer.n_out, to + layer.n_out * layer.n_in);
+    for (int64_t o = 0; o < layer.n_out; ++o) {
+      for (int64_t i = 0; i < layer.n_in; ++i) *to++ = from[i * stride + o];
+    }
+    std::copy_n(from + layer.n_in * stride, layer.n_out, to);
     from += padded_size(layer);
   }
 }

@@ -10,6 +10,8 @@
 
 namespace saff {
 
+constexpr int64_t kCacheLine = 64;
+
 struct FreeDeleter {
   void operator()(void* memory) const { std::free(memory); }
 };
@@ -18,10 +20,10 @@ using Buffer = std::unique_ptr<T[], FreeDeleter>;
 
 template <class T>
 Buffer<T> allocate(int64_t size) {  // null when there is no memory
-  return Buffer<T>(static_cast<T*>(std::aligned_alloc(kPanelBytes, round_up(size * sizeof(T) + 1, kPanelBytes))));
+  return Buffer<T>(static_cast<T*>(std::aligned_alloc(kCacheLine, round_up(size * sizeof(T) + 1, kCacheLine))));
 }
 
-// One layer's parameters, padded to whole panels with zeros.
+// One layer's parameters, padded to whole vectors with zeros.
 template <class T>
 struct MlpLayer {
   int64_t n_in, n_out;
@@ -38,7 +40,7 @@ class MlpParameters {
   MlpParameters(int64_t n_layers, const int64_t* widths, const T* parameters) : n_layers(n_layers) {
     int64_t size = 0;
     for (int64_t l = 0; l < n_layers; ++l) {
-      const int64_t in = round_up(widths[l], kPanel<T>), out = round_up(widths[l + 1], kPanel<T>);
+      const int64_t in = round_up(widths[l], kPerVector<T>), out = round_up(widths[l + 1], kPerVector<T>);
       size += widths[l] * out + widths[l + 1] * in + out;
       max_width = std::max({max_width, in, out});
     }
@@ -57,7 +59,7 @@ class MlpParameters {
 
  private:
   T* pack(int64_t l, int64_t n_in, int64_t n_out, const T* parameters, T* next) {
-    const int64_t in = round_up(n_in, kPanel<T>), out = round_up(n_out, kPanel<T>);
+    const int64_t in = round_up(n_in, kPerVector<T>), out = round_up(n_out, kPerVector<T>);
     const MlpLayer<T> layer{n_in, n_out, n_parameters, next, next + n_in * out, next + n_in * out + n_out * in};
     const T* from = parameters + layer.offset;
     for (int64_t o = 0; o < n_out; ++o) {
