@@ -120,7 +120,7 @@ def _anywhere(device_type: str) -> str | None:
 
 
 def _kernels(device_type: str) -> str | None:
-    if kernels.library_path(device_type) is not None:
+    if kernels.library_paths(device_type):
         return None
     hint = "put nvcc on PATH and install saff-fast again" if device_type == "cuda" else "install saff-fast again"
     return f"this installation has no compiled {device_type} kernels; {hint}"

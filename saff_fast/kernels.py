@@ -1,8 +1,9 @@
 """Finds, loads and calls the compiled kernels: plain C functions, no torch ABI.
 
-The host library is built once for each instruction set and the best one that this processor has is loaded, so one
-wheel serves every machine. The CUDA library is a file of its own and is loaded when a CUDA tensor first arrives.
-The environment variable SAFF_HOST_LIBRARY names another host library to load, such as one built with a sanitizer.
+The host library is built once for each instruction set and each op is taken from the best one that this processor has
+and that holds the op, so one wheel serves every machine. The CUDA library is a file of its own and is loaded when a
+CUDA tensor first arrives. The environment variable SAFF_HOST_LIBRARY names another host library to load, such as one
+built with a sanitizer.
 """
 
 import ctypes
@@ -32,8 +33,8 @@ def host_library_names() -> tuple[str, ...]:
     return ("libsaff_host.so",)
 
 
-def library_path(device_type: str) -> Path | None:
-    """File of the kernels for `"cpu"` or `"cuda"`, or None if this installation has none.
+def library_paths(device_type: str) -> list[Path]:
+    """Files of the kernels for `"cpu"` or `"cuda"`, best first; empty if this installation has none.
 
     Raises:
         FileNotFoundError: if SAFF_HOST_LIBRARY names no file.
@@ -42,29 +43,26 @@ def library_path(device_type: str) -> Path | None:
         chosen = Path(os.environ["SAFF_HOST_LIBRARY"])
         if not chosen.is_file():
             raise FileNotFoundError(f"SAFF_HOST_LIBRARY must be the path of a host library, got {chosen}")
-        return chosen
+        return [chosen]
     names = host_library_names() if device_type == "cpu" else ("libsaff_cuda.so",)
-    for name in names:
-        # importlib.resources also finds the library of an editable install, which is not beside this file.
-        path = Path(str(files("saff_fast").joinpath(name)))
-        if path.is_file():
-            return path
-    return None
+    # importlib.resources also finds the library of an editable install, which is not beside this file.
+    paths = [Path(str(files("saff_fast").joinpath(name))) for name in names]
+    return [path for path in paths if path.is_file()]
 
 
-@cache
-def _library(device_type: str) -> ctypes.CDLL:
-    path = library_path(device_type)
-    if path is None:
-        raise ImportError(f"saff_fast has no compiled {device_type} kernels: {_REBUILD}")
-    return ctypes.CDLL(str(path))
+_load = cache(ctypes.CDLL)
 
 
 @cache
 def _function(name: str, device_type: str) -> ctypes._CFuncPtr:
-    function = getattr(_library(device_type), f"saff_{name}_{device_type}")
-    function.restype = ctypes.c_char_p
-    return function
+    symbol = f"saff_{name}_{device_type}"
+    for path in library_paths(device_type):
+        library = _load(str(path))
+        if hasattr(library, symbol):
+            function = getattr(library, symbol)
+            function.restype = ctypes.c_char_p
+            return function
+    raise ImportError(f"this installation of saff_fast has no compiled {symbol}: {_REBUILD}")
 
 
 def _to_c(value: int | float | Tensor | None) -> object:

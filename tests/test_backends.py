@@ -47,7 +47,7 @@ def test_auto_is_the_first_of_the_table():
 
 
 def test_auto_goes_on_to_what_is_there(monkeypatch):
-    monkeypatch.setattr(kernels, "library_path", lambda device_type: None)
+    monkeypatch.setattr(kernels, "library_paths", lambda device_type: [])
     monkeypatch.setattr(backends.importlib, "import_module", lambda name: missing(name))
     assert resolve("encoding", "auto", "cpu") == "torch"
     assert resolve("mlp", "auto", "cuda") == "torch"
@@ -108,11 +108,11 @@ def test_devices(monkeypatch):
         resolve_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
-    monkeypatch.setattr(kernels, "library_path", lambda device_type: None)
+    monkeypatch.setattr(kernels, "library_paths", lambda device_type: [])
     assert resolve_device("auto") == torch.device("cpu")  # the kernels are needed too
     with pytest.raises(UserError, match="no compiled cuda kernels; put nvcc on PATH"):
         resolve_device("cuda")
-    monkeypatch.setattr(kernels, "library_path", lambda device_type: "there")
+    monkeypatch.setattr(kernels, "library_paths", lambda device_type: ["there"])
     assert resolve_device("auto") == torch.device("cuda", 1)
 
 

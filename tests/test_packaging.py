@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from saff_fast.config import load_config, preset_names
-from saff_fast.kernels import library_path
+from saff_fast.kernels import library_paths
 from saff_fast.train.config import ExperimentConfig
 from tests.elf import undefined_symbols
 
 ROOT = Path(__file__).resolve().parent.parent
-HOST_LIBRARIES = sorted(library_path("cpu").parent.glob("libsaff_*64*.so")) or [library_path("cpu")]
+HOST_LIBRARIES = sorted(library_paths("cpu")[0].parent.glob("libsaff_*64*.so")) or library_paths("cpu")
 CEILINGS = {"GLIBC": (2, 31), "GCC": (3, 0), "GLIBCXX": (3, 4, 28), "CXXABI": (1, 3, 12), "GOMP": (4, 5), "OMP": (1, 0)}
 """Newest symbol versions that a host library may need: those of GCC 10 and Ubuntu 20.04."""
 

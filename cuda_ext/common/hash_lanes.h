@@ -78,8 +78,8 @@ struct CellLanes {
 
 // Writes one level's encodings: F values a sample, up to the next multiple of kLanes.
 template <int D, int F, class Entry>
-void encode_level(const HashLevel<float, D>& level, const PointBlock<D>& block, const Entry* table, float* encodings) {
-  const Entry* entries = table + level.offset * F;
+void encode_level(const HashLevel<float, D>& level, const PointBlock<D>& block, const void* table, float* encodings) {
+  const Entry* entries = static_cast<const Entry*>(table) + level.offset * F;
   CellLanes<D> cell;
   for (int first = 0; first < block.count; first += kLanes) {
     cell.find(level, block, first);
@@ -108,9 +108,9 @@ void encode_level(const HashLevel<float, D>& level, const PointBlock<D>& block, 
 // Adds one level's share of the gradient of the points to grad_x. grad: F values a sample, zeros up to the next
 // multiple of kLanes.
 template <int D, int F, class Entry>
-void slope_level(const HashLevel<float, D>& level, const PointBlock<D>& block, const Entry* table, const float* grad,
+void slope_level(const HashLevel<float, D>& level, const PointBlock<D>& block, const void* table, const float* grad,
                  float (*grad_x)[kBlock]) {
-  const Entry* entries = table + level.offset * F;
+  const Entry* entries = static_cast<const Entry*>(table) + level.offset * F;
   CellLanes<D> cell;
   for (int first = 0; first < block.count; first += kLanes) {
     cell.find(level, block, first);

@@ -2,8 +2,10 @@
 // Register-blocked matrix products for the host: a tile of the result stays in vector registers while the depth is
 // walked once. Sizes follow the instruction set the file is compiled for; the order of additions along the depth does
 // not depend on them, nor on where a tile begins.
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 namespace saff {
 
@@ -77,11 +79,12 @@ inline void tile(int64_t row, int64_t column, int64_t depth, Matrix<const T> a, 
     for (int v = 0; v < kVectors; ++v) finish(row + r, column + v * kPerVector<T>, sums[r][v]);
 }
 
-// Every row of a strip of kVectors vectors.
+// Every row of a strip of kVectors vectors. Double precision, which only checks of gradients need, is not blocked: that
+// would double the time it takes to compile.
 template <class T, bool kTransposed, int kVectors, class Start, class Finish>
 void strip(int64_t rows, int64_t column, int64_t depth, Matrix<const T> a, Matrix<const T> b, const Start& start,
            const Finish& finish) {
-  constexpr int kRows = kSums / kVectors;
+  constexpr int kRows = std::is_same_v<T, float> ? kSums / kVectors : 1;
   int64_t row = 0;
   for (; row + kRows <= rows; row += kRows) {
     tile<T, kTransposed, kRows, kVectors>(row, column, depth, a, b, start, finish);
@@ -94,19 +97,14 @@ void strip(int64_t rows, int64_t column, int64_t depth, Matrix<const T> a, Matri
 template <class T, bool kTransposed, class Start, class Finish>
 void product(int64_t rows, int64_t columns, int64_t depth, Matrix<const T> a, Matrix<const T> b, const Start& start,
              const Finish& finish) {
-  int64_t column = 0;
-  while (column < columns) {
+  constexpr bool blocked = std::is_same_v<T, float>;
+  for (int64_t column = 0, taken; column < columns; column += taken * kPerVector<T>) {
     const int64_t left = (columns - column + kPerVector<T> - 1) / kPerVector<T>;
-    if (left == 1) {
-      strip<T, kTransposed, 1>(rows, column, depth, a, b, start, finish);
-      return;
-    }
-    if (left == 2 || left == 4) {  // four are two strips of two: three and one would be slower
-      strip<T, kTransposed, 2>(rows, column, depth, a, b, start, finish);
-      column += 2 * kPerVector<T>;
-    } else {
-      strip<T, kTransposed, kTileVectors>(rows, column, depth, a, b, start, finish);
-      column += kTileVectors * kPerVector<T>;
+    taken = blocked ? std::min<int64_t>(left, left == 4 ? 2 : kTileVectors) : 1;  // 2 + 2 is faster than 3 + 1
+    if (taken == 1) strip<T, kTransposed, 1>(rows, column, depth, a, b, start, finish);
+    if constexpr (blocked) {
+      if (taken == 2) strip<T, kTransposed, 2>(rows, column, depth, a, b, start, finish);
+      if (taken == 3) strip<T, kTransposed, 3>(rows, column, depth, a, b, start, finish);
     }
   }
 }

@@ -148,8 +148,8 @@ struct CompositeForward {
 // alpha^d_j), the loss behind and at sample i seen with full transmittance. From back to front
 //   R_i = g^s alpha^s + g^d alpha^d + pass^s pass^d R_{i+1}, which divides by nothing, and
 //   dL/dalpha^s_i = T_i (g^s_i - pass^d_i R_{i+1}),  dL/dalpha^d_i = T_i (g^d_i - pass^s_i R_{i+1}).
-// The channels are walked once, front to back, as memory likes it; that leaves T_i, g^s_i and g^d_i in the places of the
-// gradients that the walk back makes of them.
+// The channels are walked once, front to back, as memory likes it; that leaves T_i, g^s_i and g^d_i in the places of
+// the gradients that the walk back makes of them.
 template <class T>
 struct CompositeBackward {
   CompositeSamples<T> in;
@@ -181,8 +181,7 @@ struct CompositeBackward {
       const T v = moves ? in.blends[i] : T(0), centre = in.centres[i];
       const Branch<T> s(in.sigmas_static[i], in.deltas[i], T(1) - v);
       grad_blends[i] = trans;
-      grad_sigmas_static[i] =
-          backward_sample(in.values_static, grad_values_static, i, centre, trans * s.alpha, g_s);
+      grad_sigmas_static[i] = backward_sample(in.values_static, grad_values_static, i, centre, trans * s.alpha, g_s);
       T pass = s.pass;
       if (moves) {
         const Branch<T> d(in.sigmas_dynamic[entry], in.deltas[i], v);

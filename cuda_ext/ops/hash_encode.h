@@ -1,15 +1,17 @@
 #pragma once
 // The passes of a hash grid, run on the device this is compiled for. The host's double precision, which only checks of
-// gradients need, runs the device's functors; single precision runs the fast form, tested against them.
+// gradients need, runs the device's functors, as x86 processors without AVX2 do; else single precision runs the fast
+// form, tested against them.
 #include "../common/hash_grid_plain.h"
 #include "../common/launch.h"
-#ifndef __CUDACC__
+#if !defined(__CUDACC__) && !(defined(__x86_64__) && !defined(__AVX2__))
+#define SAFF_FAST_GRID
 #include "../common/hash_grid_host.h"
 #endif
 
 namespace saff {
 
-#ifdef __CUDACC__
+#ifndef SAFF_FAST_GRID
 template <class T>
 constexpr bool kPlain = true;
 template <class Pass>

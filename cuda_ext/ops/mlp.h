@@ -4,13 +4,15 @@
 // activations again: reading them back from memory would cost as much and keep 256 bytes a sample and layer alive.
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "../common/launch.h"
 #include "mlp_parameters.h"
 
 namespace saff {
 
-constexpr int64_t kMlpBlock = 96;   // samples that pass through all layers together; a multiple of the rows of every tile
+constexpr int64_t kMlpBlock =
+    96;  // samples that pass through all layers together; a multiple of the rows of every tile
 constexpr int64_t kMlpChunks = 64;   // at most so many partial sums of the parameters' gradient, whatever n_threads is
 constexpr int64_t kMlpChunk = 1536;  // and at least so many samples in each
 
@@ -28,17 +30,14 @@ void copy_rows(int64_t rows, int64_t width, Matrix<const T> from, Matrix<T> to) 
 template <class T>
 void layer_forward(const MlpLayer<T>& layer, bool is_hidden, int64_t rows, Matrix<const T> in, Matrix<T> out) {
   const Matrix<const T> weights{layer.transposed, round_up(layer.n_out, kPerVector<T>)};
+  const T lowest = is_hidden ? T(0) : -std::numeric_limits<T>::infinity();
   // Closures hold copies: through references the compiler would read their addresses again at every store.
-  const auto bias = [from = layer.bias](int64_t, int64_t column) { return load<T>(from + column); };
-  if (is_hidden) {
-    product<T, false>(rows, layer.n_out, layer.n_in, in, weights, bias,
-                      [=](int64_t row, int64_t column, Vector<T> sum) {
-                        store(out.at(row, column), sum < T(0) ? Vector<T>{} : sum);  // NaN stays
-                      });
-  } else {
-    product<T, false>(rows, layer.n_out, layer.n_in, in, weights, bias,
-                      [=](int64_t row, int64_t column, Vector<T> sum) { store(out.at(row, column), sum); });
-  }
+  product<T, false>(
+      rows, layer.n_out, layer.n_in, in, weights,
+      [from = layer.bias](int64_t, int64_t column) { return load<T>(from + column); },
+      [=](int64_t row, int64_t column, Vector<T> sum) {
+        store(out.at(row, column), sum < lowest ? Vector<T>{} : sum);  // NaN stays
+      });
 }
 
 // One thread's working memory: per layer the activations that enter it, and two gradients that take turns.

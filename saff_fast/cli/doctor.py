@@ -139,20 +139,20 @@ def _torch_cuda() -> Finding:
 def _kernels(device_type: str) -> str:
     import torch
 
-    from saff_fast.kernels import library_path
+    from saff_fast.kernels import library_paths
     from saff_fast.ops import accumulate
 
-    path = library_path(device_type)
-    if path is None:
+    paths = library_paths(device_type)
+    if not paths:
         hint = "put nvcc on PATH and install again" if device_type == "cuda" else "install saff-fast again"
         raise RuntimeError(f"not in this installation; {hint}")
     if device_type == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError(f"{path.name} is built, but there is no CUDA device")
+        raise RuntimeError(f"{paths[0].name} is built, but there is no CUDA device")
     one = torch.ones(1, device=device_type)
     doubled = accumulate(one + one, one.unsqueeze(1), torch.tensor([[0, 1]], device=device_type))
     if float(doubled) != 2:
-        raise RuntimeError(f"{path.name} computes a wrong value")
-    return str(path)
+        raise RuntimeError(f"{paths[0].name} computes a wrong value")
+    return str(paths[0])
 
 
 def _presets() -> Finding:

@@ -17,7 +17,7 @@ def test_healthy(capsys):
 
 
 def test_missing_kernels_stop_the_main_job(capsys, monkeypatch):
-    monkeypatch.setattr(kernels, "library_path", lambda device_type: None)
+    monkeypatch.setattr(kernels, "library_paths", lambda device_type: [])
     assert doctor() == 1
     out = capsys.readouterr().out
     assert re.search(r"no +kernels for CPU +RuntimeError: not in this installation", out)

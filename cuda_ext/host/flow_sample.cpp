@@ -1,0 +1,1 @@
+#include "../ops/flow_sample.inc"

@@ -1,0 +1,1 @@
+#include "../ops/hash_encode.inc"

@@ -1,0 +1,1 @@
+#include "../ops/lazy_adam.inc"

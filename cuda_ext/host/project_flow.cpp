@@ -1,0 +1,1 @@
+#include "../ops/project_flow.inc"
