@@ -95,8 +95,9 @@ class Step:
 
     def __call__(self) -> None:
         """Losses, gradients, update."""
-        generator = torch.Generator().manual_seed(0)
-        terms, _ = batch_losses(self._model, self._targets, self._size.rays // 4, generator, LossConfig(), 0.5)
+        jitter = torch.rand(len(self._targets), device=self._targets.rgb.device)
+        half = torch.full((), 0.5, device=jitter.device)
+        terms, _ = batch_losses(self._model, self._targets, jitter, self._size.rays // 4, LossConfig(), half)
         self._optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         self._optimiser.step()

@@ -97,9 +97,10 @@ class ReferenceTraining:
         targets, generator = trainer.sampler.sample(self._step, n_rays, n_moving)
         scene = trainer.model
         rays = pixel_rays(scene.space, scene.cameras, targets.frames, targets.pixels, targets.frames.float())
-        losses, progress = config.loss, trainer.step / config.train.steps
+        losses, progress = config.loss, torch.full((), trainer.step / config.train.steps, device=targets.rgb.device)
+        jitter = torch.rand(n_rays, generator=generator).to(targets.rgb.device)
         model = self.model.along(rays)
-        terms, statistics = batch_losses(model, targets, n_moving, generator, losses, progress)
+        terms, statistics = batch_losses(model, targets, jitter, n_moving, losses, progress)
         if statistics["dynamic_samples_per_ray"] != N_SAMPLES:
             raise AssertionError(f"every ray must have {N_SAMPLES} samples of both networks")
         self._optimiser.zero_grad(set_to_none=True)

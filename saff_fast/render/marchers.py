@@ -17,8 +17,8 @@ from saff_fast.ops import OccupancyBits, march, unpack_bits
 from saff_fast.types import PackedSamples
 
 MarcherName = Literal["auto", "native", "nerfacc"]
-Marcher = Callable[[Tensor, Tensor, Tensor, OccupancyBits, int, Tensor | None], PackedSamples]
-"""Called like `saff_fast.ops.march`, up to `jitter`."""
+Marcher = Callable[..., PackedSamples]
+"""Called like `saff_fast.ops.march`; the native one alone takes a capacity."""
 
 
 def nerfacc_march(

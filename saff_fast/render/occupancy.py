@@ -100,10 +100,13 @@ class OccupancyGrid(nn.Module):
         self.dynamic_weight[~trained] = 0
         self.refresh()
 
-    def march(self, rays: Rays, jitter: Float[Tensor, " n_rays"] | None) -> PackedSamples:
-        """Samples of the rays in occupied cells."""
+    def march(
+        self, rays: Rays, jitter: Float[Tensor, " n_rays"] | None, capacity: tuple[int, int] | None = None
+    ) -> PackedSamples:
+        """Samples of the rays in occupied cells; `capacity` as for the native marcher, the only one that takes it."""
         march, frames = MARCHERS[self.config.marcher], rays.frames.round().long()
-        return march(rays.origins, rays.directions, frames, self.bits, self.config.n_steps, jitter)
+        limits = () if capacity is None else (capacity,)
+        return march(rays.origins, rays.directions, frames, self.bits, self.config.n_steps, jitter, *limits)
 
     def march_round(
         self, rays: Rays, first_steps: Int[Tensor, " n_rays"], max_samples: int

@@ -43,9 +43,14 @@ class Renderer:
     """Semantic layers of the static and of the dynamic field."""
     occupancy: OccupancyGrid
 
-    def __call__(self, rays: Rays, jitter: Float[Tensor, " n_rays"] | None = None) -> RenderedBatch:
-        """Render `rays`; `jitter` in [0, 1) shifts each ray's sample lattice."""
-        return self.render(rays, self.occupancy.march(rays, jitter))
+    def __call__(
+        self,
+        rays: Rays,
+        jitter: Float[Tensor, " n_rays"] | None = None,
+        capacity: tuple[int, int] | None = None,
+    ) -> RenderedBatch:
+        """Render `rays`; `jitter` in [0, 1) shifts each ray's sample lattice, `capacity` is that of `ops.march`."""
+        return self.render(rays, self.occupancy.march(rays, jitter, capacity))
 
     def render(self, rays: Rays, samples: PackedSamples) -> RenderedBatch:
         """Render these samples of `rays`."""

@@ -10,11 +10,12 @@ from torch import Tensor
 from saff_fast.geometry.projection import project_expected_point
 from saff_fast.geometry.rays import pixel_rays
 from saff_fast.losses import geometry, motion, separation
-from saff_fast.losses.reconstruction import reconstruction
+from saff_fast.losses.reconstruction import masked_mean, reconstruction
 from saff_fast.ops import accumulate
 from saff_fast.render.compositing import composite_dynamic, static_rgb
 from saff_fast.render.renderer import RenderedBatch
 from saff_fast.scene.sampler import Targets
+from saff_fast.train.budget import SampleBudget
 from saff_fast.train.config import LossConfig
 from saff_fast.train.model import SceneModel
 from saff_fast.types import DynamicOutputs
@@ -34,45 +35,57 @@ class MovingPart:
     ray_indices: Tensor
     packed_info: Tensor
     lengths: tuple[Tensor, Tensor]
+    owned: Float[Tensor, " n_samples"]
+    """1 for the samples of these rays, 0 for what fills the buffer behind them."""
     attention: Float[Tensor, " n_rays"]
     """How much each ray is believed to show something that moves; carries no gradient."""
 
 
 def batch_losses(
-    model: SceneModel, targets: Targets, n_moving: int, generator: torch.Generator, config: LossConfig, progress: float
-) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
+    model: SceneModel,
+    targets: Targets,
+    jitter: Float[Tensor, " n_rays"],
+    n_moving: int,
+    config: LossConfig,
+    progress: Float[Tensor, ""],
+    budget: SampleBudget | None = None,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Weighted loss terms of a batch by name, and statistics for the log; reading either waits for the device.
+
+    With a budget nothing else does, and all shapes are known beforehand: a CUDA graph can hold the step.
 
     Args:
         model: Fields, renderer, cameras.
         targets: The batch.
+        jitter: Shift of each ray's sample lattice, in [0, 1).
         n_moving: Its first rays carry the scene-flow losses.
-        generator: Source of the jitter, on the CPU.
         config: Weights.
         progress: Share of the run that is done, 0 to 1.
+        budget: Lengths of the sample buffers; without one they are as long as needed.
     """
-    jitter = torch.rand(len(targets), generator=generator).to(targets.rgb.device, non_blocking=True)
     frames = targets.frames.float()
     rays = pixel_rays(model.space, model.cameras, targets.frames, targets.pixels, frames)
-    batch = model.renderer(rays, jitter)
+    batch = model.renderer(rays, jitter, budget.capacity if budget else None)
     depth_weight = config.depth * config.depth_end**progress
     static_error = (static_rgb(batch.static, batch.samples, batch.lengths) - targets.rgb).square().mean(-1)
     fits = separation.explained(static_error.detach(), targets.motion)
-    explained = fits * min(max((progress - _EXPLAINS_FROM) / (_EXPLAINS_FULLY - _EXPLAINS_FROM), 0.0), 1.0)
+    explained = fits * ((progress - _EXPLAINS_FROM) / (_EXPLAINS_FULLY - _EXPLAINS_FROM)).clamp(0, 1)
     # Flow bleeds over the edges of movers and takes its evidence of motion along: the picture itself knows better.
     targets = dataclasses.replace(targets, motion=targets.motion * (1 - explained))
     terms = _joint_terms(batch, targets, explained, config, depth_weight)
     terms["static_rgb"] = config.static * (static_error * fits * (1 - targets.motion)).mean()
-    moving = _moving_part(batch, targets, n_moving)
+    moving = _moving_part(batch, targets, n_moving, budget)
     if len(moving.positions):
         terms |= _dynamic_terms(model, moving, config, depth_weight)
         terms |= _warp_terms(model, moving, config)
-    n_rays = len(targets)
+    samples = batch.samples
     statistics = {
         "psnr": -10 * terms["rgb"].detach().clamp_min(1e-10).log10(),
-        "samples_per_ray": len(batch.samples.t_starts) / n_rays,
-        "dynamic_samples_per_ray": len(batch.samples.dynamic_indices) / n_rays,
+        "samples_per_ray": samples.packed_info[:, 1].float().mean(),
+        "dynamic_samples_per_ray": samples.dynamic_packed_info[:, 1].float().mean(),
     }
+    if samples.n_dropped is not None:
+        statistics["dropped_rays"] = samples.n_dropped
     return terms, statistics
 
 
@@ -84,7 +97,7 @@ def _weighted_reconstruction(
 
 
 def _joint_terms(
-    batch: RenderedBatch, targets: Targets, explained: Tensor, config: LossConfig, depth_weight: float
+    batch: RenderedBatch, targets: Targets, explained: Tensor, config: LossConfig, depth_weight: Tensor
 ) -> dict[str, Tensor]:
     outputs = batch.outputs
     errors = reconstruction(outputs, targets.rgb, targets.semantic, targets.saliency)
@@ -106,10 +119,13 @@ def _joint_terms(
     }
 
 
-def _moving_part(batch: RenderedBatch, targets: Targets, n_moving: int) -> MovingPart:
+def _moving_part(batch: RenderedBatch, targets: Targets, n_moving: int, budget: SampleBudget | None) -> MovingPart:
     """The dynamic samples of the first rays are the first dynamic samples, so they are slices, not selections."""
     info = batch.samples.dynamic_packed_info[:n_moving]
-    n = int(info[:, 1].sum())
+    if budget is not None:
+        info = budget.fitting(info)
+    n_owned = info[:, 1].sum()
+    n = int(n_owned) if budget is None else budget.n_moving
     where = batch.samples.dynamic_indices[:n]
     rows = batch.samples.ray_indices[where]
     outputs = DynamicOutputs(*(getattr(batch.dynamic, name)[:n] for name in DynamicOutputs.__dataclass_fields__))
@@ -123,11 +139,14 @@ def _moving_part(batch: RenderedBatch, targets: Targets, n_moving: int) -> Movin
         ray_indices=rows,
         packed_info=info,
         lengths=(deltas[where], centres[where]),
+        owned=(torch.arange(n, device=where.device) < n_owned).float(),
         attention=attention,
     )
 
 
-def _dynamic_terms(model: SceneModel, moving: MovingPart, config: LossConfig, depth_weight: float) -> dict[str, Tensor]:
+def _dynamic_terms(
+    model: SceneModel, moving: MovingPart, config: LossConfig, depth_weight: Tensor
+) -> dict[str, Tensor]:
     """The dynamic field alone: pictures, depth, projected flow, flow regularisers."""
     targets, samples = moving.targets, moving.samples
     semantics = model.field.dynamic_semantics
@@ -150,7 +169,7 @@ def _dynamic_terms(model: SceneModel, moving: MovingPart, config: LossConfig, de
             motion.smoothness(samples.flows_fw, moving.ray_indices, seen)
             + motion.smoothness(samples.flows_bw, moving.ray_indices, seen)
         ),
-        "occlusion": config.occlusion * (samples.occlusions_fw.mean() + samples.occlusions_bw.mean()),
+        "occlusion": config.occlusion * masked_mean(samples.occlusions_fw + samples.occlusions_bw, moving.owned),
     }
     for sign, sums, pixels, valid in (
         (1, rays.extras[:, :3], targets.next_pixels, targets.next_valid),
@@ -195,7 +214,7 @@ def _warp_terms(model: SceneModel, moving: MovingPart, config: LossConfig) -> di
     exists = ((frames >= 0) & (frames < model.n_frames)).float()
     fields, there = model.field.dynamic.displaced(moving.positions, flows, frames.clamp(0, model.n_frames - 1))
     backs = fields[0].flows_bw, fields[1].flows_fw
-    terms = {"pull_back": config.pull_back * motion.pull_back(there.outside, exists)}
+    terms = {"pull_back": config.pull_back * motion.pull_back(there.outside, exists * moving.owned)}
     for i, (prefix, occlusions) in enumerate((("next_", samples.occlusions_fw), ("previous_", samples.occlusions_bw))):
         rays = composite_dynamic(fields[i], moving.lengths, moving.packed_info, semantics)
         outputs, seen = rays.outputs, rays.weights

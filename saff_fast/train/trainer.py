@@ -16,8 +16,9 @@ from saff_fast.geometry.rays import every_few_pixels, pixel_rays
 from saff_fast.geometry.spaces import NdcSpace
 from saff_fast.render.occupancy import SeenSamples
 from saff_fast.scene.reader import read_scene
-from saff_fast.scene.sampler import PixelSampler
+from saff_fast.scene.sampler import PixelSampler, Targets
 from saff_fast.scene.scene import Scene
+from saff_fast.train.budget import SampleBudget
 from saff_fast.train.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -108,6 +109,7 @@ class Trainer:
             seed_occupancy(self.model, depth, scene.depth_confidences, frames)
         self.sampler = PixelSampler(scene, depth, frames, config.train.seed)
         self.optimiser = _optimiser(self.model, config.train)
+        self._counted: SampleBudget | None = None
         if checkpoint is not None:
             restore_optimiser(self.optimiser, checkpoint.tensors)
         backend = asdict(config.backend.resolved(device.type))
@@ -133,21 +135,46 @@ class Trainer:
                 self._save(time.monotonic() - began)
                 raise
 
-    def train_step(self) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
+    def train_step(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """One step, with the look around that may be due after it: loss terms by name, and statistics for the log."""
         config, step = self.config, self.step
         targets, generator = self.sampler.sample(step, config.train.rays, config.train.moving_rays)
+        device = targets.rgb.device
+        jitter = torch.rand(len(targets), generator=generator).to(device, non_blocking=True)
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(config.train, step)
-        share = step / config.train.steps
-        terms, statistics = batch_losses(self.model, targets, config.train.moving_rays, generator, config.loss, share)
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
-        self.optimiser.step()
+            group["lr"].fill_(learning_rate(config.train, step))
+        share = torch.full((), step / config.train.steps, device=device)
+        terms, statistics = self.update(targets, jitter, share, self._budget(targets, jitter))
         self.step += 1
         if sweeps_after(config.train, self.step):
             self.sweep(generator)
+            self._counted = None
+        return terms, statistics
+
+    def update(
+        self, targets: Targets, jitter: Tensor, progress: Tensor, budget: SampleBudget | None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Losses, gradients, optimiser: what of `train_step` a CUDA graph can hold, given a budget."""
+        config = self.config
+        n_moving = config.train.moving_rays
+        terms, statistics = batch_losses(self.model, targets, jitter, n_moving, config.loss, progress, budget)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()
+        self.optimiser.step()
         return {name: term.detach() for name, term in terms.items()}, statistics
+
+    def _budget(self, targets: Targets, jitter: Tensor) -> SampleBudget | None:
+        """Lengths of the sample buffers, counted anew whenever the occupancy has changed; none on the CPU.
+
+        There waiting costs nothing, and buffers that are exactly as long as needed cost least.
+        """
+        if targets.rgb.device.type == "cpu" or self.config.occupancy.marcher == "nerfacc":
+            return None
+        if self._counted is None:
+            model = self.model
+            rays = pixel_rays(model.space, model.cameras, targets.frames, targets.pixels, targets.frames.float())
+            self._counted = SampleBudget.of(model.occupancy.march(rays, jitter), self.config.train.moving_rays)
+        return self._counted
 
     @torch.no_grad()
     def sweep(self, generator: torch.Generator) -> None:
@@ -169,9 +196,7 @@ class Trainer:
         tensors = self.model.tensors() | optimiser_tensors(self.optimiser)
         save_checkpoint(self._folder, Checkpoint(self.step, self.seconds + seconds, self._facts, tensors))
 
-    def _write_log(
-        self, terms: dict[str, Tensor], statistics: dict[str, Tensor | float], rate: float
-    ) -> dict[str, Any]:
+    def _write_log(self, terms: dict[str, Tensor], statistics: dict[str, Tensor], rate: float) -> dict[str, Any]:
         """Append to metrics.jsonl what steps leave on the device; returns the entry."""
         read = [{name: float(value) for name, value in values.items()} for values in (statistics, terms)]
         entry = {"step": self.step, "rays_per_second": rate, **read[0], "loss": read[1]}
@@ -193,8 +218,16 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
 
 def _optimiser(model: SceneModel, config: TrainConfig) -> torch.optim.Adam:
-    # eps as in Instant-NGP, section 4: table entries see tiny gradients.
-    return torch.optim.Adam(model.field.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), eps=1e-15, fused=True)
+    # eps as in Instant-NGP, section 4: table entries see tiny gradients. Rate and step count are tensors on the device.
+    device = model.cameras.c2w.device
+    return torch.optim.Adam(
+        model.field.parameters(),
+        lr=torch.tensor(config.learning_rate, device=device),
+        betas=(0.9, 0.99),
+        eps=1e-15,
+        fused=True,
+        capturable=device.type == "cuda",
+    )
 
 
 def _check(scene: Scene, config: TrainConfig) -> None:

@@ -2,15 +2,18 @@
 
 import torch
 
+from saff_fast.geometry.rays import pixel_rays
 from saff_fast.scene.reader import read_scene
+from saff_fast.train.budget import SampleBudget
 from saff_fast.train.config import LossConfig
 from saff_fast.train.step import batch_losses
 from saff_fast.train.trainer import Trainer
 
 
-def losses(trainer, config, progress):
+def losses(trainer, config, progress, budget=None):
     targets, generator = trainer.sampler.sample(0, 300, 100)
-    return batch_losses(trainer.model, targets, 100, generator, config, progress)[0]
+    jitter = torch.rand(300, generator=generator)
+    return batch_losses(trainer.model, targets, jitter, 100, config, torch.tensor(progress), budget)[0]
 
 
 def test_evidence_of_motion_yields_to_a_static_field_that_explains_the_picture(scene_folder, tmp_path, tiny_config):
@@ -41,3 +44,46 @@ def test_flow_that_leaves_the_cube_is_pulled_back(scene_folder, tmp_path, tiny_c
     assert (grad[5:8] > 0).all()
     assert (grad[8:11] < 0).all()
     assert losses(trainer, LossConfig(pull_back=0.0), 0.5)["pull_back"] == 0
+
+
+def gradients(trainer, budget):
+    terms = losses(trainer, LossConfig(), 0.5, budget)
+    parameters = dict(trainer.model.field.named_parameters())
+    grads = torch.autograd.grad(torch.stack(list(terms.values())).sum(), parameters.values(), allow_unused=True)
+    return terms, {name: grad for name, grad in zip(parameters, grads, strict=True) if grad is not None}
+
+
+def counted(trainer):
+    targets, generator = trainer.sampler.sample(0, 300, 100)
+    model, jitter = trainer.model, torch.rand(300, generator=generator)
+    rays = pixel_rays(model.space, model.cameras, targets.frames, targets.pixels, targets.frames.float())
+    return SampleBudget.of(model.occupancy.march(rays, jitter), 100)
+
+
+def test_a_budget_that_is_large_enough_changes_nothing(scene_folder, tmp_path, tiny_config):
+    trainer = Trainer(read_scene(scene_folder, 36), tmp_path, tiny_config())
+    with torch.no_grad():
+        trainer.model.field.dynamic.mlp.biases[-1][5:11] = 12.0  # flow that leaves the cube here and there
+    exact, padded = gradients(trainer, None), gradients(trainer, counted(trainer))
+    for name, term in exact[0].items():
+        torch.testing.assert_close(padded[0][name], term, rtol=1e-4, atol=1e-7, msg=name)
+    for name, grad in exact[1].items():
+        assert (padded[1][name] - grad).norm() <= 1e-4 * grad.norm(), name
+
+
+def test_a_budget_that_is_too_small_drops_rays(scene_folder, tmp_path, tiny_config):
+    trainer = Trainer(read_scene(scene_folder, 36), tmp_path, tiny_config())
+    whole = counted(trainer)
+    half = SampleBudget(whole.n_samples // 2, whole.n_dynamic // 2, whole.n_moving // 2)
+    targets, generator = trainer.sampler.sample(0, 300, 100)
+    jitter = torch.rand(300, generator=generator)
+    arguments = trainer.model, targets, jitter, 100, LossConfig(), torch.tensor(0.5)
+    dropped = [int(batch_losses(*arguments, budget)[1]["dropped_rays"]) for budget in (whole, half)]
+    assert dropped[0] == 0
+    assert 0 < dropped[1] < 300
+    assert all(grad.isfinite().all() for grad in gradients(trainer, half)[1].values())
+
+
+def test_moving_rays_that_do_not_fit_have_no_samples():
+    info = torch.tensor([[0, 3], [3, 2], [5, 0], [5, 4]])
+    assert SampleBudget(100, 100, 8).fitting(info).tolist() == [[0, 3], [3, 2], [5, 0], [0, 0]]
