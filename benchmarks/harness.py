@@ -20,6 +20,7 @@ from rich.table import Table
 
 from saff_fast.backends import BackendConfig
 from saff_fast.files import save_json
+from saff_fast.train.memory import keep_freed_memory
 from saff_fast.train.run_folder import environment
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -128,6 +129,7 @@ class Report:
     """The rows of one benchmark, as they come in."""
 
     def __init__(self, options: argparse.Namespace) -> None:
+        keep_freed_memory()  # what training and rendering do; both sides of a comparison profit
         self.options = options
         self.repeats = 3 if options.quick else 9
         self._rows: list[Row] = []

@@ -38,6 +38,7 @@ case "${1:-}" in
     measure ops
     measure roofline
     measure scaling
+    measure kmeans
     ;;
   step)
     measure train_step --preset nvidia --scene "$2"

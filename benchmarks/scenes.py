@@ -12,7 +12,6 @@ from saff_fast.preparation import prepare_synthetic
 from saff_fast.scene.reader import read_scene
 from saff_fast.scene.scene import Scene
 from saff_fast.train.config import ExperimentConfig
-from saff_fast.train.memory import keep_freed_memory
 from saff_fast.train.trainer import Trainer
 
 CACHE = Path(__file__).resolve().parent.parent / "runs" / "benchmarks"
@@ -26,7 +25,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def chosen(options: argparse.Namespace, *assignments: str) -> tuple[Scene, ExperimentConfig]:
     """The scene, and the preset with these keys changed. The demo scene is read at its own height."""
-    keep_freed_memory()  # what `saff-fast train` does; both sides of a comparison profit
     config = load_config(ExperimentConfig, options.preset)
     if options.scene is None:
         assignments = (f"train.height={HEIGHT}", *assignments)

@@ -60,7 +60,9 @@ def compare(trainer: Trainer, preset: str, repeats: int) -> harness.Row:
     steps, sweep, theirs = harness.timings(runs, repeats)
     step = Timing(steps.median_ms / STEPS + sweep.median_ms / steps_between, steps.spread_ms / STEPS)
     rate, reference_rate = n_rays / step.median_ms * 1e3, n_reference / theirs.median_ms * 1e3
-    per_ray = {name: sum(s[name] for s in seen) / len(seen) for name in ("samples_per_ray", "dynamic_samples_per_ray")}
+    per_ray = {
+        name: sum(float(s[name]) for s in seen) / len(seen) for name in ("samples_per_ray", "dynamic_samples_per_ray")
+    }
     return harness.row(
         "train_step",
         f"a ray; {preset}, {n_rays} rays a step, reference {n_reference}",
@@ -89,7 +91,7 @@ def resizer(trainer: Trainer) -> Callable[[int], None]:
     return resize
 
 
-def run_steps(trainer: Trainer, n: int) -> list[dict[str, float]]:
+def run_steps(trainer: Trainer, n: int) -> list[dict[str, torch.Tensor]]:
     """Train on for `n` steps; the statistics of each."""
     return [trainer.train_step()[1] for _ in range(n)]
 

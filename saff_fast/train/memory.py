@@ -9,9 +9,9 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8  # glibc, mall
 def keep_freed_memory() -> None:
     """Make glibc reuse freed memory instead of returning it to the system.
 
-    A training step allocates and frees the same hundred buffers of megabytes. By default each of them is mapped anew
-    and its pages are faulted in at first touch, which costs more than the arithmetic on them. Elsewhere than on Linux
-    with glibc this does nothing.
+    A training step, or rendering the next rays of a view, allocates and frees the same hundred buffers of megabytes. By
+    default each of them is mapped anew and its pages are faulted in at first touch, which costs more than the
+    arithmetic on them. Elsewhere than on Linux with glibc this does nothing.
     """
     if not sys.platform.startswith("linux"):
         return

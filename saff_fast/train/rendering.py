@@ -19,6 +19,7 @@ from saff_fast.render.renderer import RenderedBatch
 from saff_fast.render.views import View, protocol_views
 from saff_fast.scene.reader import read_motion_masks
 from saff_fast.train.checkpoint import load_checkpoint
+from saff_fast.train.memory import keep_freed_memory
 from saff_fast.train.model import SceneModel, restore_model
 from saff_fast.train.run_folder import read_config, read_meta
 from saff_fast.train.untrained import carry_occupancy
@@ -55,6 +56,7 @@ def load_run(run: Path, device: Device = "auto") -> SceneModel:
     Raises:
         UserError: if the folder holds no finished checkpoint, or the device or the run's backends cannot be used.
     """
+    keep_freed_memory()
     read_meta(run)
     checkpoint = load_checkpoint(run / "checkpoints")
     if checkpoint is None:

@@ -42,6 +42,7 @@ ROWS = {  # of the contract
     "samples_per_ray": ["samples_per_ray"],
     "render_fps": ["render_16x8.rgb", "render_16x8.all"],
     "scaling": ["scaling.rays.32", "scaling.frames.4"],
+    "kmeans": ["kmeans_elbow"],
 }
 SMALL = {  # module: what is set in it
     "harness": {"_SHORTEST_MS": 0.0},
@@ -50,6 +51,7 @@ SMALL = {  # module: what is set in it
     "train_step": {"STEPS_BEFORE": 6, "OUR_SIZES": (32, 64), "REFERENCE_SIZES": (4, 8), "STEPS": 1},
     "samples_per_ray": {"STEPS": 6, "QUICK_RAYS": 64},
     "render_fps": {"STEPS_BEFORE": 4, "SIZES": ((8, 16),), "STRIP": 16},
+    "kmeans": {"N_POINTS_QUICK": 2048},
     "scaling": {"SWEEPS": {"rays": (32, 0, 64), "frames": (4, 0, 8), "log2_table_size": (8,)}},
 }
 

@@ -34,7 +34,9 @@ def on_device(monkeypatch):
     monkeypatch.setattr(
         trainer,
         "_optimiser",
-        lambda model, config: torch.optim.Adam(model.field.parameters(), lr=torch.tensor(1e-2), eps=1e-15, foreach=False),
+        lambda model, config: torch.optim.Adam(
+            model.field.parameters(), lr=torch.tensor(1e-2), eps=1e-15, foreach=False
+        ),
     )
     return move
 
