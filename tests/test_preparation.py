@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from saff_fast import preparation
+from saff_fast import frame_priors, preparation
 from saff_fast.errors import UserError
 from saff_fast.files import read_image, write_image
 from saff_fast.preparation import prepare, prepare_synthetic
@@ -13,6 +13,7 @@ from saff_fast.scene.reader import read_scene
 from saff_fast.scene.synthetic import SyntheticScene
 
 HEIGHT, WIDTH, N_FRAMES = 36, 64, 4
+ALL = ("cameras", "images", "flow", "motion", "depth", "semantics", "saliency")
 
 
 class FlatBackbone:
@@ -68,7 +69,7 @@ def snapshot(folder):
 def test_prepare_writes_a_scene_and_then_does_nothing(tmp_path, source, views):
     lines = []
     report = prepare(source, tmp_path / "scene", height=HEIGHT, report=lines.append)
-    assert report.stages == ("cameras", "geometry", "semantics")
+    assert report.stages == ALL
     assert report.n_frames == N_FRAMES
     scene = read_scene(tmp_path / "scene", HEIGHT)
     np.testing.assert_array_equal(scene.images[2], views[2].rgb)
@@ -88,12 +89,12 @@ def test_prepare_writes_a_scene_and_then_does_nothing(tmp_path, source, views):
 def test_only_what_changed_is_computed_again(tmp_path, source):
     folder = tmp_path / "scene"
     prepare(source, folder, height=HEIGHT)
-    assert prepare(source, folder, height=18).stages == ("geometry", "semantics")
+    assert prepare(source, folder, height=18).stages == ALL[1:]
     assert [p.name for p in folder.glob("images_*")] == ["images_32x18"]
     (folder / "semantics" / "00001.npz").unlink()
     assert prepare(source, folder, height=18).stages == ("semantics",)
     write_image(source / "shot 0.png", 255 - read_image(source / "shot 0.png"))
-    assert prepare(source, folder, height=18).stages == ("cameras", "geometry", "semantics")
+    assert prepare(source, folder, height=18).stages == ALL
 
 
 def test_an_interrupted_stage_is_done_again(tmp_path, source, monkeypatch):
@@ -103,10 +104,10 @@ def test_an_interrupted_stage_is_done_again(tmp_path, source, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(preparation, "densify", stop)
+        patched.setattr(frame_priors, "densify", stop)
         with pytest.raises(KeyboardInterrupt):
             prepare(source, folder, height=HEIGHT)
-    assert prepare(source, folder, height=HEIGHT).stages == ("geometry", "semantics")
+    assert prepare(source, folder, height=HEIGHT).stages == ("depth", "semantics", "saliency")
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path, source):
