@@ -22,7 +22,6 @@ from saff_fast.priors.motion import NEIGHBOURS, motion_evidence
 from saff_fast.priors.poses import Reconstruction
 from saff_fast.scene import layout, writer
 
-SPARSE = "sparse/points.npz"
 INTERVALS = tuple(sorted({abs(step) for step in NEIGHBOURS}))
 """Frames are matched with those so many earlier and later."""
 
@@ -69,7 +68,7 @@ class PreparedFrames:
     @cached_property
     def reconstruction(self) -> Reconstruction:
         """Cameras and points, in pixels of the original pictures."""
-        found = files.read_npz(self.folder / SPARSE, *Reconstruction.__dataclass_fields__)
+        found = files.read_npz(self.folder / layout.SPARSE, *Reconstruction.__dataclass_fields__)
         scalars = {name: value.item() for name, value in found.items() if value.ndim == 0}
         return Reconstruction(**(found | scalars))
 

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 
 from saff_fast import files, frame_priors
 from saff_fast.errors import UserError
-from saff_fast.frame_priors import SPARSE, LazySequence, PreparedFrames
+from saff_fast.frame_priors import LazySequence, PreparedFrames
 from saff_fast.priors.backbones import choose_backbone, find_dino_weights
 from saff_fast.priors.flow import FrameFlows
 from saff_fast.priors.frames import Frames, list_sources, read_frames
@@ -151,7 +151,7 @@ class _Preparation:
         writer.write_images(self.folder, names, [undistort(image, found) for image in frames.images])
         size = (found.height, found.width)
         writer.write_cameras(self.folder, names, found.c2w, found.intrinsics, size, found.bounds())
-        files.save_npz(self.folder / SPARSE, **{name: np.asarray(value) for name, value in vars(found).items()})
+        files.save_npz(self.folder / layout.SPARSE, **{name: np.asarray(value) for name, value in vars(found).items()})
         del self.frames
         return "COLMAP, incremental mapping"
 

@@ -49,9 +49,8 @@ def describe_stage(progress: "StageProgress") -> str:
     """How far a stage of `prepare` is, in one line."""
     if progress.total == 0:
         return progress.stage
-    computed = progress.done - progress.kept
-    rate = computed / max(progress.seconds, 1e-9)
-    left = (progress.total - progress.done) / max(rate, 1e-9) if computed else 0.0
+    rate = (progress.done - progress.kept) / max(progress.seconds, 1e-9)
+    left = (progress.total - progress.done) / max(rate, 1e-9)
     return f"{progress.stage} {progress.done}/{progress.total}, {rate:.1f}/s, {_minutes(left)} min left"
 
 

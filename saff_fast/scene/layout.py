@@ -5,6 +5,7 @@ from pathlib import Path
 IMAGES = "images"
 POSES = "poses_bounds.npy"
 CAMERAS = "cameras.json"
+SPARSE = "sparse/points.npz"
 DISPARITY = "disp"
 CONFIDENCE = "confidence"
 MOTION_MASKS = "motion_masks"
