@@ -4,18 +4,18 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, Self, TypeVar
 
+from saff_fast.errors import UserError
+
 Context = TypeVar("Context")
 Item = TypeVar("Item")
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_SECONDS_TO_STOP = 1.0
 
 
 def available_cores() -> int:
@@ -51,14 +51,11 @@ class Workers(Generic[Context]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End all processes, whatever they are doing."""
+        """End all processes at once, whatever they are doing; what they were writing stays under a temporary name."""
         for process in self._processes.values():
-            process.terminate()
+            process.kill()
         for process in self._processes.values():
-            process.join(_SECONDS_TO_STOP)
-            if process.is_alive():  # in a long call into a library, where Python delivers no signals
-                process.kill()
-                process.join()
+            process.join()
         self._processes.clear()
 
     def each(
@@ -78,7 +75,7 @@ class Workers(Generic[Context]):
 
         Raises:
             Exception: The first that a task raises.
-            RuntimeError: A process died, for instance for want of memory.
+            UserError: A process died, for instance for want of memory.
         """
         if spread and min(self.n_workers, len(items)) > 1:
             self._each_in_processes(task, items, on_done)
@@ -97,7 +94,8 @@ class Workers(Generic[Context]):
 
         def give(connection: Connection) -> None:
             for item in waiting:
-                connection.send((task, item))
+                with self._noticing_death(connection):
+                    connection.send((task, item))
                 busy.add(connection)
                 return
 
@@ -107,28 +105,30 @@ class Workers(Generic[Context]):
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)
                 busy.remove(connection)
-                failure = self._receive(connection)
+                with self._noticing_death(connection):
+                    failure = connection.recv()
                 if failure is not None:
                     raise failure
                 count += 1
                 on_done(count)
                 give(connection)
 
-    def _receive(self, connection: Connection) -> Exception | None:
-        """What a task failed with, or None."""
+    @contextlib.contextmanager
+    def _noticing_death(self, connection: Connection) -> Iterator[None]:
+        """Says in a sentence that the process at the other end is gone."""
         try:
-            failure: Exception | None = connection.recv()
-            return failure
+            yield
         except (EOFError, OSError) as error:
             process = self._processes[connection]
-            process.join(_SECONDS_TO_STOP)
-            raise RuntimeError(
-                f"a worker process died with exit code {process.exitcode}; if memory ran out, use a smaller --height"
+            process.join()
+            raise UserError(
+                "every worker process must live until the work is done, but one died with exit code "
+                f"{process.exitcode}; if memory ran out (-9), choose a smaller --height."
             ) from error
 
     def _start(self) -> None:
         spawn = multiprocessing.get_context("spawn")
-        # Ctrl-C reaches every process of a terminal; blocked ones inherit that, and this process ends the others.
+        # Ctrl-C reaches every process of a terminal. Workers inherit the block and leave it to this one to end them.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             with _environment(dict.fromkeys(_THREAD_VARIABLES, "1")):
@@ -144,7 +144,6 @@ class Workers(Generic[Context]):
 
 def _work(connection: Connection, make_context: Callable[[], Any]) -> None:
     """A worker process: it ends when told to, or when the one that started it is gone."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that half-written files are removed
     with _one_thread(), contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         context = make_context()
         while True:

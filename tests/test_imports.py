@@ -16,7 +16,7 @@ ALLOWED = {
     "errors": set(),
     "files": {"errors"},
     "config": {"errors"},
-    "workers": set(),
+    "workers": {"errors"},
     "types": set(),
     "kernels": set(),
     "backends": {"kernels", "errors"},

@@ -2,7 +2,6 @@ import resource
 import shutil
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -10,22 +9,13 @@ from saff_fast import frame_priors, preparation
 from saff_fast.errors import UserError
 from saff_fast.files import read_image, write_image
 from saff_fast.preparation import Execution, prepare, prepare_synthetic
-from saff_fast.priors.poses import Reconstruction
 from saff_fast.priors.record import RECORD
 from saff_fast.scene.reader import read_scene
 from saff_fast.scene.synthetic import SyntheticScene
+from tests.stand_ins import FlatBackbone, put_in_place
 
 HEIGHT, WIDTH, N_FRAMES = 36, 64, 4
 ALL = ("cameras", "images", "flow", "motion", "depth", "semantics", "saliency")
-
-
-class FlatBackbone:
-    """Describes a crop by its mean colours."""
-
-    name = "flat"
-
-    def __call__(self, frame, image, box):
-        return cv2.resize(image, (16, 9), interpolation=cv2.INTER_AREA), None
 
 
 @pytest.fixture(scope="module")
@@ -47,22 +37,7 @@ def source(tmp_path, views):
 
 @pytest.fixture(autouse=True)
 def _no_networks(monkeypatch, synthetic, views):
-    """The rig's true cameras and points on its surfaces stand in for structure from motion."""
-
-    def reconstruct(images, names):
-        c2w = np.stack([view.c2w for view in views])
-        y, x = np.mgrid[2:HEIGHT:4, 2:WIDTH:4]
-        fx, fy, cx, cy = synthetic.intrinsics
-        local = np.stack([(x + 0.5 - cx) / fx, (y + 0.5 - cy) / fy, np.ones(x.shape)], -1) * views[0].depth[y, x, None]
-        points = local[~views[0].motion[y, x]] @ c2w[0, :, :3].T + c2w[0, :, 3]
-        visible = np.ones((N_FRAMES, len(points)), bool)
-        return Reconstruction(
-            c2w, synthetic.intrinsics, WIDTH, HEIGHT, synthetic.intrinsics, 0.0, points, visible, 0.25
-        )
-
-    monkeypatch.setattr(preparation, "reconstruct", reconstruct)
-    monkeypatch.setattr(preparation, "choose_backbone", lambda weights: FlatBackbone())
-    monkeypatch.setattr(preparation, "find_dino_weights", lambda: None)
+    put_in_place(monkeypatch.setattr, synthetic, views)
 
 
 def snapshot(folder):

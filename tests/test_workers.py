@@ -99,7 +99,7 @@ def test_a_tasks_error_is_raised_here(tasks, tmp_path):
 
 @pytest.mark.slow
 def test_a_dead_process_is_noticed(tasks, tmp_path):
-    with Workers(make_context(tmp_path), 2) as workers, pytest.raises(RuntimeError, match="died with exit code -9"):
+    with Workers(make_context(tmp_path), 2) as workers, pytest.raises(UserError, match="one died with exit code -9"):
         workers.each(tasks.die, range(5), True)
 
 
