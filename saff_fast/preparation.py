@@ -176,6 +176,7 @@ class _Preparation:
         return "triangulated flow and matched points"
 
     def _run_semantics(self, tell: Tell) -> str:
+        self.workers.stop()  # they would hold memory for nothing
         backbone, images = choose_backbone(self.weights), self.prepared.images
         write_features(
             self.folder, self.prepared.names, images, backbone, lambda frame: tell(frame + 1, len(images), 0)

@@ -51,7 +51,14 @@ class Workers(Generic[Context]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End all processes at once, whatever they are doing; what they were writing stays under a temporary name."""
+        """End all processes."""
+        self.stop()
+
+    def stop(self) -> None:
+        """End all processes at once, whatever they are doing; what they were writing stays under a temporary name.
+
+        The next `each` that spreads its items starts others.
+        """
         for process in self._processes.values():
             process.kill()
         for process in self._processes.values():

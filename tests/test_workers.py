@@ -79,6 +79,9 @@ def test_processes_have_one_thread_and_serve_several_calls(tasks, tmp_path, monk
         workers.each(tasks.note, range(6), True, counts.append)
         workers.each(tasks.note, range(6, 9), True)
         assert len(multiprocessing.active_children()) == 2
+        workers.stop()
+        assert not multiprocessing.active_children()
+        workers.each(tasks.note, range(9, 11), True)
     notes = [(tmp_path / f"{item}.txt").read_text().split() for item in range(9)]
     processes = {int(note[0]) for note in notes}
     assert os.getpid() not in processes
