@@ -41,6 +41,9 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
         os.replace(temporary, path)
         if durable:
             _sync(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk, met while writing, names no file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -106,6 +109,15 @@ def read_npz(path: Path, *keys: str) -> dict[str, Shaped[ndarray, "..."]]:
         raise UserError(
             f"{path} must hold the arrays {names}, but it lacks one or is damaged; make it again."
         ) from error
+
+
+def npz_names(path: Path) -> list[str]:
+    """What the arrays of an archive are called; UserError when the file is missing or no archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} must be an archive of arrays, but it is missing or damaged; make it again.") from error
 
 
 def read_json(path: Path) -> Any:

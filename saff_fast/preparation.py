@@ -1,42 +1,44 @@
 """From pictures to a scene folder: computes every prior and writes it, stage by stage, each cached."""
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TypeVar
 
-import cv2
 import numpy as np
-import torch
 from jaxtyping import UInt8
 
-from saff_fast import files
+from saff_fast import files, frame_priors
 from saff_fast.errors import UserError
-from saff_fast.geometry.cameras import Cameras
+from saff_fast.frame_priors import LazySequence, PreparedFrames
 from saff_fast.priors.backbones import choose_backbone, find_dino_weights
-from saff_fast.priors.depth import Support, add_points, densify, triangulate
 from saff_fast.priors.flow import FrameFlows
 from saff_fast.priors.frames import Frames, list_sources, read_frames
 from saff_fast.priors.motion import motion_evidence
-from saff_fast.priors.poses import Reconstruction, reconstruct, undistort
+from saff_fast.priors.poses import reconstruct, undistort
 from saff_fast.priors.record import Record, hash_files
 from saff_fast.priors.saliency import fit_saliency
 from saff_fast.priors.semantics import Backbone, compute_semantics
+from saff_fast.priors.stages import Stage, StageProgress, run_stages
 from saff_fast.scene import layout, writer
 from saff_fast.scene.synthetic import SyntheticBackbone, SyntheticScene, degraded_disparity, write_synthetic_truth
+from saff_fast.workers import Workers, available_cores
 
 Report = Callable[[str], None]
 """Takes one line about what is being done."""
+OnProgress = Callable[[StageProgress], None]
+Tell = Callable[[int, int, int], None]
+"""Takes how many pieces of a stage's work are done, of how many, and how many of these were there before."""
+Item = TypeVar("Item", int, frame_priors.Pair)
 
 Images = Sequence[UInt8[np.ndarray, "height width 3"]]
 
 MAX_FEATURE_HEIGHT = 144
 """Rows of the semantic features: half of 288; networks see no finer detail."""
-SPARSE = "sparse/points.npz"
-FORMAT = 1
-"""Raised whenever the same pictures would give another scene folder."""
+TRAINING_IMAGES = "images_*x*"
+MIN_PIXELS_TO_SPREAD = 2_000_000
+"""Pixels of a stage's frames together, below which starting processes takes longer than it saves."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,30 @@ class PreparationReport:
     """Mean, in pixels."""
 
 
-def prepare(
-    source: Path, scene_folder: Path, height: int = 288, weights: Path | None = None, report: Report = print
-) -> PreparationReport:
-    """Write the scene folder of a folder of images or of a video: cameras, motion and depth, semantics.
+@dataclass(frozen=True)
+class Execution:
+    """How a preparation is carried out; none of this changes what it writes."""
 
-    Every stage is recorded with a hash of all that it depends on, and is left alone as long as that is the same.
+    redo: tuple[str, ...] = ()
+    """Stages to run again in any case; those after them follow where their inputs come out differently."""
+    n_workers: int | None = None
+    """Processes at most; as many as there are cores when not given."""
+    on_progress: OnProgress = lambda progress: None
+    """Told how far the stage at hand is."""
+
+
+def prepare(
+    source: Path,
+    scene_folder: Path,
+    height: int = 288,
+    weights: Path | None = None,
+    report: Report = print,
+    execution: Execution = Execution(),  # noqa: B008 (frozen)
+) -> PreparationReport:
+    """Write the scene folder of a folder of images or of a video: cameras, flow, motion, depth, semantics, saliency.
+
+    Every stage is recorded with a hash of all that it depends on, and is left alone as long as that is the same. What
+    was interrupted, however, goes on with the next call.
 
     Args:
         source: Folder of images, or a video file.
@@ -63,6 +83,7 @@ def prepare(
         height: Rows of the training pictures.
         weights: DINO ViT-S/8 weights for semantics and saliency; looked for in the local caches when not given.
         report: Told what is being done.
+        execution: What to do again, with how many processes, and who is told how far it is.
 
     Raises:
         UserError: Pictures that cannot be used, or a folder that holds something else.
@@ -72,49 +93,39 @@ def prepare(
     if weights is not None and not weights.is_file():
         raise UserError(f"--weights must be a file with DINO ViT-S/8 weights, but there is no file {weights}.")
     record = Record.open(scene_folder, source, hash_files(list_sources(source)))
-    job = _Preparation(source, scene_folder, height, weights or find_dino_weights(), report)
-    stages, key = [], record.source_hash
-    for stage in job.stages():
-        key = hashlib.sha256(json.dumps([FORMAT, key, stage.name, stage.options]).encode()).hexdigest()
-        if not record.is_done(stage.name, key):
-            stage.check()
-            record.clear(stage.name, stage.owned)
-            stage.run()
-            record.finish(stage.name, key, stage.owned)
-            stages.append(stage.name)
-    if not stages:
-        report(f"{scene_folder} is up to date: nothing to do.")
-    found = job.reconstruction
-    return PreparationReport(len(found.c2w), tuple(stages), found.reprojection_error)
-
-
-@dataclass(frozen=True)
-class _Stage:
-    name: str
-    owned: tuple[str, ...]
-    """Patterns of the files it writes."""
-    options: list
-    """What it depends on beside the stage before."""
-    run: Callable[[], None]
-    check: Callable[[], object] = lambda: None
-    """Raises what would stop the stage, before it writes anything."""
+    n_workers = execution.n_workers or available_cores()
+    with Workers(partial(PreparedFrames, scene_folder, height), n_workers) as workers:
+        job = _Preparation(source, scene_folder, weights or find_dino_weights(), workers, report)
+        ran = run_stages(job.stages(record.source_hash), record, execution.redo, execution.on_progress)
+        if not ran:
+            report(f"{scene_folder} is up to date: nothing to do.")
+        found = job.prepared.reconstruction
+    return PreparationReport(len(found.c2w), ran, found.reprojection_error)
 
 
 class _Preparation:
-    """The stages of one `prepare`; what several of them need is computed once, when first asked for."""
+    """The stages of one `prepare`."""
 
-    def __init__(self, source: Path, folder: Path, height: int, weights: Path | None, report: Report):
-        self.source, self.folder, self.height, self.weights, self.report = source, folder, height, weights, report
+    def __init__(
+        self, source: Path, folder: Path, weights: Path | None, workers: Workers[PreparedFrames], report: Report
+    ):
+        self.source, self.folder, self.weights, self.workers, self.report = source, folder, weights, workers, report
 
-    def stages(self) -> list[_Stage]:
-        """In the order in which they build on one another."""
+    def stages(self, source_hash: str) -> list[Stage]:
+        """In the order in which they read what others write."""
         network = None if self.weights is None else hash_files([self.weights])
         cameras = (layout.IMAGES, layout.POSES, layout.CAMERAS, "sparse")
-        geometry = ("images_*x*", layout.FLOW, layout.MOTION_MASKS, layout.DISPARITY, layout.CONFIDENCE)
+        depth = (layout.DISPARITY, layout.CONFIDENCE)
+        flow, motion = "flow_i*", layout.MOTION_MASKS
+        size = (self.workers.context.height,)
         return [
-            _Stage("cameras", cameras, [], self._run_cameras, lambda: self.frames),
-            _Stage("geometry", geometry, [self.height], self._run_geometry),
-            _Stage("semantics", (layout.SEMANTICS,), [network], self._run_semantics),
+            Stage("cameras", (), cameras, self._run_cameras, (source_hash,), lambda: self.frames),
+            Stage("images", (layout.IMAGES,), (TRAINING_IMAGES,), self._run_images, size),
+            Stage("flow", (TRAINING_IMAGES,), (flow,), self._run_flow),
+            Stage("motion", ("sparse", flow, TRAINING_IMAGES), (motion,), self._run_motion),
+            Stage("depth", ("sparse", flow, motion, TRAINING_IMAGES), depth, self._run_depth),
+            Stage("semantics", (TRAINING_IMAGES,), (layout.SEMANTICS,), self._run_semantics, (network,)),
+            Stage("saliency", (layout.SEMANTICS, motion), (layout.SALIENCY,), self._run_saliency),
         ]
 
     @cached_property
@@ -122,35 +133,12 @@ class _Preparation:
         """The source's pictures at their own size; dropped after the first stage, being the largest thing there is."""
         return read_frames(self.source)
 
-    @cached_property
-    def reconstruction(self) -> Reconstruction:
-        """What the first stage found."""
-        found = files.read_npz(self.folder / SPARSE, *Reconstruction.__dataclass_fields__)
-        scalars = {name: value.item() for name, value in found.items() if value.ndim == 0}
-        return Reconstruction(**(found | scalars))
+    @property
+    def prepared(self) -> PreparedFrames:
+        """What the stages have written."""
+        return self.workers.context
 
-    @cached_property
-    def names(self) -> list[str]:
-        """File stem of each frame."""
-        return [f"{frame:05d}" for frame in range(len(self.reconstruction.c2w))]
-
-    @cached_property
-    def images(self) -> Images:
-        """Pictures at training size."""
-        found = self.reconstruction
-        width = layout.resized_width(found.height, found.width, self.height)
-        folder = self.folder / layout.training_images(self.height, width)
-        return [files.read_image(folder / f"{name}.png") for name in self.names]
-
-    @cached_property
-    def cameras(self) -> Cameras:
-        """Cameras at training size."""
-        found = self.reconstruction
-        intrinsics = torch.from_numpy(np.tile(found.intrinsics, (len(found.c2w), 1)))
-        original = Cameras(torch.from_numpy(found.c2w), intrinsics, found.height, found.width)
-        return original.resized(*self.images[0].shape[:2])
-
-    def _run_cameras(self) -> None:
+    def _run_cameras(self, tell: Tell) -> str:
         frames = self.frames
         height, width = frames.images[0].shape[:2]
         self.report(f"camera poses of {len(frames.images)} frames of {width} x {height}")
@@ -163,33 +151,64 @@ class _Preparation:
         writer.write_images(self.folder, names, [undistort(image, found) for image in frames.images])
         size = (found.height, found.width)
         writer.write_cameras(self.folder, names, found.c2w, found.intrinsics, size, found.bounds())
-        files.save_npz(self.folder / SPARSE, **{name: np.asarray(value) for name, value in vars(found).items()})
+        files.save_npz(self.folder / layout.SPARSE, **{name: np.asarray(value) for name, value in vars(found).items()})
         del self.frames
+        return "COLMAP, incremental mapping"
 
-    def _run_geometry(self) -> None:
-        self.report("optical flow, motion masks and depth")
-        originals = [files.read_image(self.folder / layout.IMAGES / f"{name}.png") for name in self.names]
-        writer.write_training_images(self.folder, self.names, originals, self.height)
-        flows, max_inverse_depth = FrameFlows(self.images), 2 / self.reconstruction.bounds()[:, 0].min()
-        for frame, name in enumerate(self.names):
-            _write_flows(self.folder, self.names, flows, frame)
-            moving = motion_evidence(flows, self.cameras, frame)
-            writer.write_motion_mask(self.folder, name, moving)
-            support = triangulate(flows, self.cameras, frame, moving, max_inverse_depth)
-            disparity, confidence = densify(self._with_points(support, frame), self.images[frame], moving)
-            writer.write_disparity(self.folder, name, disparity)
-            writer.write_confidence(self.folder, name, confidence)
+    def _run_images(self, tell: Tell) -> str:
+        frames = range(len(self.prepared.names))
+        self._each(frame_priors.write_image, frames, lambda p, frame: [p.image_file(frame)], tell)
+        return "resized by area"
 
-    def _with_points(self, support: Support, frame: int) -> Support:
-        """Support with the matched points that the frame sees."""
-        points = torch.from_numpy(self.reconstruction.points[self.reconstruction.visible[frame]])
-        pixels, depths = self.cameras.project(torch.full((len(points),), frame), points)
-        return add_points(support, pixels.numpy(), depths.numpy())
+    def _run_flow(self, tell: Tell) -> str:
+        pairs = frame_priors.frame_pairs(len(self.prepared.names))
+        self._each(frame_priors.write_flows, pairs, frame_priors.flow_files, tell)
+        return "DIS optical flow"
 
-    def _run_semantics(self) -> None:
-        backbone = choose_backbone(self.weights)
-        self.report(f"semantic features and saliency ({backbone.name})")
-        _write_semantics(self.folder, self.names, self.images, backbone)
+    def _run_motion(self, tell: Tell) -> str:
+        frames = range(len(self.prepared.names))
+        self._each(frame_priors.write_motion, frames, frame_priors.motion_files, tell)
+        return "distance from epipolar lines"
+
+    def _run_depth(self, tell: Tell) -> str:
+        frames = range(len(self.prepared.names))
+        self._each(frame_priors.write_depth, frames, frame_priors.depth_files, tell)
+        return "triangulated flow and matched points"
+
+    def _run_semantics(self, tell: Tell) -> str:
+        self.workers.stop()  # they would hold memory for nothing
+        backbone, images = choose_backbone(self.weights), self.prepared.images
+        write_features(
+            self.folder, self.prepared.names, images, backbone, lambda frame: tell(frame + 1, len(images), 0)
+        )
+        return backbone.name
+
+    def _run_saliency(self, tell: Tell) -> str:
+        folder, names = self.folder / layout.SEMANTICS, self.prepared.names
+        if "saliency" in files.npz_names(folder / f"{names[0]}.npz"):
+            return "the network's attention"
+        features = LazySequence(lambda i: files.read_npz(folder / f"{names[i]}.npz", "feature")["feature"], len(names))
+        rows, columns = features[0].shape[:2]
+        motions = LazySequence(lambda frame: self.prepared.moving(frame, (rows, columns)), len(names))
+        model = fit_saliency(features, motions)
+        for frame, name in enumerate(names):
+            writer.write_saliency(self.folder, name, model.saliency(features[frame], motions[frame]))
+            tell(frame + 1, len(names), 0)
+        return "motion and contrast of features"
+
+    def _each(
+        self,
+        task: Callable[[PreparedFrames, Item], None],
+        items: Sequence[Item],
+        written: Callable[[PreparedFrames, Item], list[Path]],
+        tell: Tell,
+    ) -> None:
+        """Run a task for the items whose files are not there yet, in several processes if there is enough to do."""
+        left = [item for item in items if not all(path.exists() for path in written(self.prepared, item))]
+        rows, columns = self.prepared.size
+        kept = len(items) - len(left)
+        spread = len(left) * rows * columns >= MIN_PIXELS_TO_SPREAD
+        self.workers.each(task, left, spread, lambda count: tell(kept + count, len(items), kept))
 
 
 def prepare_synthetic(
@@ -224,35 +243,27 @@ def prepare_synthetic(
         writer.write_disparity(folder, name, degraded_disparity(view, frame))
     report("optical flow and motion masks")
     flows, cameras = FrameFlows(images), scene.cameras()
+    for pair in frame_priors.frame_pairs(n_frames, (1,)):
+        frame_priors.write_flow_pair(folder, names, flows, pair)
     for frame, name in enumerate(names):
-        _write_flows(folder, names, flows, frame)
         writer.write_motion_mask(folder, name, motion_evidence(flows, cameras, frame))
     report("semantic features and saliency")
-    _write_semantics(folder, names, images, SyntheticBackbone(scene))
+    write_features(folder, names, images, SyntheticBackbone(scene))
 
 
-def _write_flows(folder: Path, names: Sequence[str], flows: FrameFlows, frame: int) -> None:
-    """Optical flow of one frame to both neighbours, with its consistency."""
-    for direction, other in (("fwd", frame + 1), ("bwd", frame - 1)):
-        if 0 <= other < len(names):
-            writer.write_flow(folder, names[frame], direction, *flows.between(frame, other))
-
-
-def _write_semantics(folder: Path, names: Sequence[str], images: Images, backbone: Backbone) -> None:
-    """Features, and the network's saliency or else one made from features and the motion masks already written."""
+def write_features(
+    folder: Path,
+    names: Sequence[str],
+    images: Images,
+    backbone: Backbone,
+    on_frame: Callable[[int], None] = lambda frame: None,
+) -> None:
+    """Features of all frames and their PCA, with the network's own saliency where it has one."""
     height, width = images[0].shape[:2]
     rows = min(height, MAX_FEATURE_HEIGHT)
     size = (rows, round(width * rows / height))
-    with compute_semantics(images, backbone, size) as semantics:
+    with compute_semantics(images, backbone, size, on_frame=on_frame) as semantics:
         writer.write_pca(folder, semantics.pca.mean, semantics.pca.components, semantics.pca.explained)
-        motions = [_read_motion(folder, name, size) for name in names]
-        model = None if semantics.has_saliency else fit_saliency(semantics, motions)
         for frame, name in enumerate(names):
             found = semantics[frame]
-            saliency = found.saliency if model is None else model.saliency(found.features, motions[frame])
-            writer.write_semantics(folder, name, found.features, saliency)
-
-
-def _read_motion(folder: Path, name: str, size: tuple[int, int]) -> np.ndarray:
-    mask = files.read_labels(folder / layout.MOTION_MASKS / f"{name}.png").astype(np.float32) / 255
-    return cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA)
+            writer.write_semantics(folder, name, found.features, found.saliency)

@@ -8,21 +8,24 @@ import pytest
 import saff_fast
 
 PACKAGE = Path(saff_fast.__file__).parent
-LEAVES = {"errors", "files", "config"}
+LEAVES = {"errors", "files", "config", "workers"}
 BASE = LEAVES | {"types"}
 MIDDLE = ("fields", "render", "losses", "segment", "scene", "priors")
-WIRING = {"train", "evaluate", "preparation"}
+WIRING = {"train", "evaluate", "preparation", "report"}
 ALLOWED = {
     "errors": set(),
     "files": {"errors"},
     "config": {"errors"},
+    "workers": {"errors"},
     "types": set(),
     "kernels": set(),
     "backends": {"kernels", "errors"},
     "ops": {"kernels", *BASE},
     "geometry": {"ops", *BASE},
     **{folder: {"ops", "geometry", "backends", *BASE} for folder in MIDDLE},
+    "frame_priors": {*MIDDLE, "geometry", *BASE},
     **{unit: {*WIRING - {unit}, *MIDDLE, "ops", "geometry", "backends", *BASE} for unit in WIRING},
+    "preparation": {*MIDDLE, "frame_priors", "geometry", *BASE},
     "cli": {*WIRING, *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
 }
 """What each top-level module or folder may import beside itself; anything may import the package's own version."""

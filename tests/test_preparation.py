@@ -1,27 +1,21 @@
+import resource
 import shutil
+from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from saff_fast import preparation
+from saff_fast import frame_priors, preparation
 from saff_fast.errors import UserError
 from saff_fast.files import read_image, write_image
-from saff_fast.preparation import prepare, prepare_synthetic
-from saff_fast.priors.poses import Reconstruction
+from saff_fast.preparation import Execution, prepare, prepare_synthetic
+from saff_fast.priors.record import RECORD
 from saff_fast.scene.reader import read_scene
 from saff_fast.scene.synthetic import SyntheticScene
+from tests.stand_ins import FlatBackbone, put_in_place
 
 HEIGHT, WIDTH, N_FRAMES = 36, 64, 4
-
-
-class FlatBackbone:
-    """Describes a crop by its mean colours."""
-
-    name = "flat"
-
-    def __call__(self, frame, image, box):
-        return cv2.resize(image, (16, 9), interpolation=cv2.INTER_AREA), None
+ALL = ("cameras", "images", "flow", "motion", "depth", "semantics", "saliency")
 
 
 @pytest.fixture(scope="module")
@@ -43,32 +37,21 @@ def source(tmp_path, views):
 
 @pytest.fixture(autouse=True)
 def _no_networks(monkeypatch, synthetic, views):
-    """The rig's true cameras and points on its surfaces stand in for structure from motion."""
-
-    def reconstruct(images, names):
-        c2w = np.stack([view.c2w for view in views])
-        y, x = np.mgrid[2:HEIGHT:4, 2:WIDTH:4]
-        fx, fy, cx, cy = synthetic.intrinsics
-        local = np.stack([(x + 0.5 - cx) / fx, (y + 0.5 - cy) / fy, np.ones(x.shape)], -1) * views[0].depth[y, x, None]
-        points = local[~views[0].motion[y, x]] @ c2w[0, :, :3].T + c2w[0, :, 3]
-        visible = np.ones((N_FRAMES, len(points)), bool)
-        return Reconstruction(
-            c2w, synthetic.intrinsics, WIDTH, HEIGHT, synthetic.intrinsics, 0.0, points, visible, 0.25
-        )
-
-    monkeypatch.setattr(preparation, "reconstruct", reconstruct)
-    monkeypatch.setattr(preparation, "choose_backbone", lambda weights: FlatBackbone())
-    monkeypatch.setattr(preparation, "find_dino_weights", lambda: None)
+    put_in_place(monkeypatch.setattr, synthetic, views)
 
 
 def snapshot(folder):
     return {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.rglob("*") if p.is_file()}
 
 
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*.*") if p.is_file() and p.name != RECORD}
+
+
 def test_prepare_writes_a_scene_and_then_does_nothing(tmp_path, source, views):
     lines = []
     report = prepare(source, tmp_path / "scene", height=HEIGHT, report=lines.append)
-    assert report.stages == ("cameras", "geometry", "semantics")
+    assert report.stages == ALL
     assert report.n_frames == N_FRAMES
     scene = read_scene(tmp_path / "scene", HEIGHT)
     np.testing.assert_array_equal(scene.images[2], views[2].rgb)
@@ -88,12 +71,12 @@ def test_prepare_writes_a_scene_and_then_does_nothing(tmp_path, source, views):
 def test_only_what_changed_is_computed_again(tmp_path, source):
     folder = tmp_path / "scene"
     prepare(source, folder, height=HEIGHT)
-    assert prepare(source, folder, height=18).stages == ("geometry", "semantics")
+    assert prepare(source, folder, height=18).stages == ALL[1:]
     assert [p.name for p in folder.glob("images_*")] == ["images_32x18"]
     (folder / "semantics" / "00001.npz").unlink()
     assert prepare(source, folder, height=18).stages == ("semantics",)
     write_image(source / "shot 0.png", 255 - read_image(source / "shot 0.png"))
-    assert prepare(source, folder, height=18).stages == ("cameras", "geometry", "semantics")
+    assert prepare(source, folder, height=18).stages == ALL
 
 
 def test_an_interrupted_stage_is_done_again(tmp_path, source, monkeypatch):
@@ -103,10 +86,84 @@ def test_an_interrupted_stage_is_done_again(tmp_path, source, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(preparation, "densify", stop)
+        patched.setattr(frame_priors, "densify", stop)
         with pytest.raises(KeyboardInterrupt):
             prepare(source, folder, height=HEIGHT)
-    assert prepare(source, folder, height=HEIGHT).stages == ("geometry", "semantics")
+    assert prepare(source, folder, height=HEIGHT).stages == ("depth", "semantics", "saliency")
+
+
+def test_an_interrupted_stage_goes_on_where_it_stopped(tmp_path, source, monkeypatch):
+    folder, done = tmp_path / "scene", []
+
+    def stop_at_the_third(*arguments):
+        done.append(1)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        return densify(*arguments)
+
+    densify = frame_priors.densify
+    with monkeypatch.context() as patched:
+        patched.setattr(frame_priors, "densify", stop_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(source, folder, height=HEIGHT)
+    before = snapshot(folder / "disp")
+    assert len(before) == 2
+    seen = []
+    prepare(source, folder, height=HEIGHT, execution=Execution(on_progress=seen.append))
+    after = snapshot(folder / "disp")
+    assert len(after) == N_FRAMES
+    assert {path: after[path] for path in before} == before
+    assert [(p.done, p.total, p.kept) for p in seen if p.stage == "depth"][1:] == [(3, 4, 2), (4, 4, 2)]
+
+
+def test_other_weights_leave_geometry_alone(tmp_path, source, monkeypatch):
+    prepare(source, tmp_path / "scene", height=HEIGHT)
+    (tmp_path / "dino.pth").write_bytes(b"weights")
+    ran = prepare(source, tmp_path / "scene", height=HEIGHT, weights=tmp_path / "dino.pth").stages
+    assert ran == ("semantics",)  # the network of this test gives the same, so saliency stays too
+
+
+def test_redo_runs_a_step_again(tmp_path, source):
+    prepare(source, tmp_path / "scene", height=HEIGHT)
+    again = Execution(redo=("flow", "saliency"))
+    assert prepare(source, tmp_path / "scene", height=HEIGHT, execution=again).stages == ("flow", "saliency")
+
+
+def test_a_networks_own_saliency_is_taken(tmp_path, source, monkeypatch):
+    class Attentive(FlatBackbone):
+        def __call__(self, frame, image, box):
+            features, _ = super().__call__(frame, image, box)
+            return features, np.full(features.shape[:2], 0.25, np.float32)
+
+    prepare(source, tmp_path / "scene", height=HEIGHT)
+    assert (tmp_path / "scene" / "saliency").exists()
+    monkeypatch.setattr(preparation, "choose_backbone", lambda weights: Attentive())
+    again = Execution(redo=("semantics",))
+    assert prepare(source, tmp_path / "scene", height=HEIGHT, execution=again).stages == ("semantics", "saliency")
+    saliencies = read_scene(tmp_path / "scene", HEIGHT).saliencies
+    np.testing.assert_array_equal(saliencies, np.full_like(saliencies, 0.25))
+
+
+def test_a_full_disk_leaves_a_folder_that_goes_on(tmp_path, source):
+    prepare(source, tmp_path / "whole", height=HEIGHT)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            prepare(source, tmp_path / "scene", height=HEIGHT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert Path(caught.value.filename).parent == tmp_path / "scene" / "flow_i1"
+    assert prepare(source, tmp_path / "scene", height=HEIGHT).stages == ALL[2:]
+    assert contents(tmp_path / "scene") == contents(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_the_number_of_processes_changes_nothing(tmp_path, source, monkeypatch):
+    monkeypatch.setattr(preparation, "MIN_PIXELS_TO_SPREAD", 0)
+    for n_workers in (1, 3):
+        prepare(source, tmp_path / str(n_workers), height=HEIGHT, execution=Execution(n_workers=n_workers))
+    assert contents(tmp_path / "1") == contents(tmp_path / "3")
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path, source):

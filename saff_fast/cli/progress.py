@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from saff_fast.priors.stages import StageProgress
     from saff_fast.train.trainer import Progress
 
 _SECONDS_BETWEEN_LINES = 15.0
@@ -44,11 +45,24 @@ class ProgressLine:
             self._due = time.monotonic() + _SECONDS_BETWEEN_LINES
 
 
+def describe_stage(progress: "StageProgress") -> str:
+    """How far a stage of `prepare` is, in one line."""
+    if progress.total == 0:
+        return progress.stage
+    rate = (progress.done - progress.kept) / max(progress.seconds, 1e-9)
+    left = (progress.total - progress.done) / max(rate, 1e-9)
+    return f"{progress.stage} {progress.done}/{progress.total}, {rate:.1f}/s, {_minutes(left)} min left"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
 def describe(progress: "Progress", rays: int) -> str:
     """A training run's state in one line; `rays` is how many a step has."""
     left = (progress.steps - progress.step) * rays / max(progress.rays_per_second, 1e-9)
     return (
         f"step {progress.step}/{progress.steps}, {progress.rays_per_second / 1000:.1f} k rays/s, "
         f"{progress.samples_per_ray:.1f} samples/ray, PSNR {progress.psnr:.2f} dB, "
-        f"{int(left) // 60}:{int(left) % 60:02d} min left"
+        f"{_minutes(left)} min left"
     )

@@ -1,6 +1,8 @@
 """Which stages of a preparation are done, with which inputs, and which files they wrote."""
 
+import fnmatch
 import hashlib
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,19 +12,25 @@ from saff_fast import files
 from saff_fast.errors import UserError
 
 RECORD = "prepare.json"
+FORMAT = 2
+"""Raised when records of before can no longer be read; all stages are then done again."""
 
 
 def hash_files(paths: Sequence[Path]) -> str:
     """SHA-256 over names and contents."""
     digest = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
-            digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+        digest.update(path.name.encode() + b"\0" + _hash_file(path).encode())
     return digest.hexdigest()
 
 
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class Record:
-    """`prepare.json` of one scene folder."""
+    """`prepare.json` of one scene folder: for each stage its key, and its files with their hashes once it is done."""
 
     def __init__(self, folder: Path, source: str, source_hash: str, stages: dict[str, Any]):
         self.folder, self.source, self.source_hash, self.stages = folder, source, source_hash, stages
@@ -48,33 +56,70 @@ class Record:
             raise UserError(f"{path} must be the record of an earlier scene, but it is not; name another folder.")
         if source_hash != found.get("source_hash") and name != found.get("source"):
             raise UserError(f"{folder} holds the scene of {found.get('source')}, not of {source}; name another folder.")
-        return cls(folder, name, source_hash, found["stages"])
+        return cls(folder, name, source_hash, found["stages"] if found.get("format") == FORMAT else {})
+
+    def key(self, values: Sequence[Any], reads: Sequence[str]) -> str:
+        """Hash of a stage's options and of the contents of what it reads, as the stages that wrote that recorded it.
+
+        Args:
+            values: Options and version; anything that JSON can hold.
+            reads: Patterns of the top-level names, in the scene folder, of what the stage reads.
+        """
+        contents = {
+            file: digest
+            for entry in self.stages.values()
+            for file, digest in entry.get("files", {}).items()
+            if any(fnmatch.fnmatchcase(file.split("/")[0], pattern) for pattern in reads)
+        }
+        return hashlib.sha256(json.dumps([*values, contents], sort_keys=True).encode()).hexdigest()
 
     def is_done(self, stage: str, key: str) -> bool:
-        """Whether a stage ran with these inputs and all its files are still there."""
+        """Whether a stage ran to its end with these inputs and all its files are still there."""
         entry = self.stages.get(stage, {})
-        return entry.get("key") == key and all((self.folder / file).exists() for file in entry["files"])
+        complete = "files" in entry and entry["key"] == key
+        return complete and all((self.folder / file).exists() for file in entry["files"])
 
-    def clear(self, stage: str, owned: Sequence[str]) -> None:
-        """Remove what an earlier, possibly interrupted, run of a stage left under the patterns it owns."""
-        self.stages.pop(stage, None)
+    def forget(self, stages: Sequence[str]) -> None:
+        """Take stages as not done."""
+        if any([self.stages.pop(stage, None) for stage in stages]):
+            self._save()
+
+    def begin(self, stage: str, key: str, owned: Sequence[str]) -> None:
+        """Remove what earlier runs left under the patterns that a stage owns, except whole files of the same key."""
+        same = self.stages.get(stage, {}).get("key") == key
+        self.stages[stage] = {"key": key}
         self._save()
         for path in self._matches(owned):
-            if path.is_dir():
-                shutil.rmtree(path)
+            if same and path.is_dir():
+                _remove([p for p in path.rglob(".*") if p.is_file()])  # half-written when a run was killed
             else:
-                path.unlink()
+                _remove([path])
 
-    def finish(self, stage: str, key: str, owned: Sequence[str]) -> None:
-        """Record a stage as done, with the files it wrote."""
+    def finish(self, stage: str, owned: Sequence[str], made_by: str, seconds: float) -> None:
+        """Record a begun stage as done, with the files it wrote.
+
+        Args:
+            stage: Its name.
+            owned: Patterns of what it writes.
+            made_by: The method or network behind it, for people.
+            seconds: How long it took.
+        """
         written = [f for path in self._matches(owned) for f in (path.rglob("*") if path.is_dir() else [path])]
-        listed = sorted(str(file.relative_to(self.folder)) for file in written if file.is_file())
-        self.stages[stage] = {"key": key, "files": listed}
+        hashes = {str(f.relative_to(self.folder)): _hash_file(f) for f in sorted(written) if f.is_file()}
+        self.stages[stage] |= {"made_by": made_by, "seconds": round(seconds, 2), "files": hashes}
         self._save()
 
     def _matches(self, patterns: Sequence[str]) -> list[Path]:
         return [path for pattern in patterns for path in self.folder.glob(pattern)]
 
     def _save(self) -> None:
-        values = {"source": self.source, "source_hash": self.source_hash, "stages": self.stages}
+        values = {"format": FORMAT, "source": self.source, "source_hash": self.source_hash, "stages": self.stages}
         files.save_json(self.folder / RECORD, values)
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -7,8 +7,6 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float16
 
-from saff_fast.priors.semantics import VideoSemantics
-
 N_KINDS = 24
 """Clusters of features over all frames."""
 SAMPLES = 30000
@@ -40,7 +38,9 @@ class SaliencyModel:
 
 
 def fit_saliency(
-    semantics: VideoSemantics, motions: Sequence[Float[np.ndarray, "rows columns"]], seed: int = 0
+    features: Sequence[Float16[np.ndarray, "rows columns channels"]],
+    motions: Sequence[Float[np.ndarray, "rows columns"]],
+    seed: int = 0,
 ) -> SaliencyModel:
     """Kinds of things in a video, by k-means over its features, each scored by its motion and its contrast.
 
@@ -48,18 +48,18 @@ def fit_saliency(
     feature distance from all pixels (global contrast, Cheng et al. 2011), spread over [0, 1].
 
     Args:
-        semantics: Features of all frames.
+        features: Those of all frames; may be read one by one when asked for.
         motions: Evidence of motion of each frame, 0 to 1, at the size of the features.
         seed: Chooses sample and first centres.
     """
     generator = np.random.default_rng(seed)
-    features, evidence = [], []
-    for frame, motion in enumerate(motions):
-        flat = semantics[frame].features.reshape(motion.size, -1)
+    samples, evidence = [], []
+    for feature, motion in zip(features, motions, strict=True):
+        flat = feature.reshape(motion.size, -1)
         chosen = generator.choice(motion.size, min(SAMPLES // len(motions) + 1, motion.size), replace=False)
-        features.append(flat[chosen].astype(np.float32))
+        samples.append(flat[chosen].astype(np.float32))
         evidence.append(motion.ravel()[chosen])
-    return fit_kinds(np.concatenate(features), np.concatenate(evidence), seed)
+    return fit_kinds(np.concatenate(samples), np.concatenate(evidence), seed)
 
 
 def fit_kinds(features: Float[np.ndarray, "n channels"], evidence: Float[np.ndarray, " n"], seed: int) -> SaliencyModel:

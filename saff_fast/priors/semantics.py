@@ -117,11 +117,6 @@ class VideoSemantics:
         """Number of frames."""
         return len(self._norms)
 
-    @property
-    def has_saliency(self) -> bool:
-        """Whether the network says what is salient."""
-        return (Path(self._folder.name) / "0_0_saliency.npy").exists()
-
     def __getitem__(self, frame: int) -> FrameSemantics:
         """One frame's features: averaging is linear, so tokens are reduced before they are spread over the image."""
         norm = self._norms[frame]

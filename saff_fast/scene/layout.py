@@ -5,11 +5,12 @@ from pathlib import Path
 IMAGES = "images"
 POSES = "poses_bounds.npy"
 CAMERAS = "cameras.json"
+SPARSE = "sparse/points.npz"
 DISPARITY = "disp"
 CONFIDENCE = "confidence"
-FLOW = "flow_i1"
 MOTION_MASKS = "motion_masks"
 SEMANTICS = "semantics"
+SALIENCY = "saliency"
 PCA = "semantics/pca.npz"
 
 
@@ -23,6 +24,6 @@ def training_images(height: int, width: int) -> str:
     return f"images_{width}x{height}"
 
 
-def flow_file(folder: Path, name: str, direction: str) -> Path:
-    """Flow of frame `name` to its next ("fwd") or previous ("bwd") frame."""
-    return folder / FLOW / f"{name}_{direction}.npz"
+def flow_file(folder: Path, name: str, direction: str, interval: int = 1) -> Path:
+    """Flow of frame `name` to the frame `interval` later ("fwd") or earlier ("bwd")."""
+    return folder / f"flow_i{interval}" / f"{name}_{direction}.npz"

@@ -247,7 +247,10 @@ def _read_motion_masks(frames: _Frames, size: tuple[int, ...]) -> Float[ndarray,
 
 
 def _read_semantics(frames: _Frames, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Features and saliency at their own size; no channels, and no saliency, where the folder has none."""
+    """Features and saliency at their own size; no channels, and no saliency, where the folder has none.
+
+    A network's own saliency lies beside its features, any other in a folder of its own.
+    """
     n_frames = len(frames.names)
     if not (frames.folder / layout.SEMANTICS).is_dir():
         shape = (n_frames, *size)
@@ -256,8 +259,11 @@ def _read_semantics(frames: _Frames, size: tuple[int, ...]) -> tuple[Tensor, Ten
     saliencies: list[ndarray] = []
     for name in frames.names:
         path = frames.folder / layout.SEMANTICS / f"{name}.npz"
-        arrays = files.read_npz(path, "feature", "saliency")
-        feature, saliency = arrays["feature"].astype(np.float16), arrays["saliency"].astype(np.float16)
+        if (frames.folder / layout.SALIENCY).is_dir():
+            feature = files.read_npz(path, "feature")["feature"].astype(np.float16)
+            saliency = files.read_npy(frames.folder / layout.SALIENCY / f"{name}.npy").astype(np.float16)
+        else:
+            feature, saliency = (a.astype(np.float16) for a in files.read_npz(path, "feature", "saliency").values())
         expected = features[0].shape if features else feature.shape
         if feature.ndim != 3 or feature.shape != expected or saliency.shape != feature.shape[:2]:
             raise UserError(

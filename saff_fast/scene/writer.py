@@ -69,9 +69,10 @@ def write_flow(
     direction: str,
     flow: Float[ndarray, "height width 2"],
     mask: Bool[ndarray, "height width"],
+    interval: int = 1,
 ) -> None:
-    """Write flow (pixels at training size) to the next ("fwd") or previous ("bwd") frame, and where it holds."""
-    path = layout.flow_file(folder, name, direction)
+    """Write flow (pixels at training size) to a later ("fwd") or earlier ("bwd") frame, and where it holds."""
+    path = layout.flow_file(folder, name, direction, interval)
     files.save_npz(path, flow=flow.astype(np.float32), mask=mask.astype(bool))
 
 
@@ -84,11 +85,17 @@ def write_semantics(
     folder: Path,
     name: str,
     feature: Float[ndarray, "feature_height feature_width n_semantic"],
-    saliency: Float[ndarray, "feature_height feature_width"],
+    saliency: Float[ndarray, "feature_height feature_width"] | None = None,
 ) -> None:
-    """Write a frame's PCA features and saliency, as float16."""
+    """Write a frame's PCA features, and the saliency that the network gave with them, if any, as float16."""
+    arrays = {"feature": feature} if saliency is None else {"feature": feature, "saliency": saliency}
     path = folder / layout.SEMANTICS / f"{name}.npz"
-    files.save_npz(path, feature=feature.astype(np.float16), saliency=saliency.astype(np.float16))
+    files.save_npz(path, **{key: array.astype(np.float16) for key, array in arrays.items()})
+
+
+def write_saliency(folder: Path, name: str, saliency: Float[ndarray, "feature_height feature_width"]) -> None:
+    """Write a frame's saliency, 0 to 1, that is not from the network of its features, as float16."""
+    files.save_npy(folder / layout.SALIENCY / f"{name}.npy", saliency.astype(np.float16))
 
 
 def write_pca(

@@ -137,6 +137,10 @@ BAD_INPUT = {
     "prepare_nothing": (lambda t: ("prepare", t / "absent", t / "scene"), "absent"),
     "prepare_no_images": (lambda t: ("prepare", other_files(t / "source"), t / "scene"), "source"),
     "prepare_unreadable": (lambda t: ("prepare", images(t / "source", 5), t / "scene"), "0.png"),
+    "prepare_redo": (
+        lambda t: ("prepare", images(t / "source", 5), t / "scene", "--redo", "flow", "--redo", "fluw"),
+        "cameras, images, flow, motion, depth, semantics, saliency, but it is 'fluw'",
+    ),
     "prepare_few": (lambda t: ("prepare", images(t / "source", 3), t / "scene"), "4"),
 }
 

@@ -1,7 +1,6 @@
 import numpy as np
 
 from saff_fast.priors.saliency import fit_kinds, fit_saliency
-from saff_fast.priors.semantics import FrameSemantics
 
 ROWS, COLUMNS = 36, 64
 
@@ -18,13 +17,13 @@ def make_video():
     motion = np.zeros((ROWS, COLUMNS), np.float32)
     motion[10:22, 20:28] = 1
     features = frame_of(kinds).astype(np.float16)
-    return kinds, [motion] * 3, [FrameSemantics(features, None)] * 3
+    return kinds, [motion] * 3, [features] * 3
 
 
 def test_the_whole_mover_is_salient_and_the_ground_is_not():
     kinds, motions, video = make_video()
     model = fit_saliency(video, motions)
-    found = model.saliency(video[0].features, motions[0])
+    found = model.saliency(video[0], motions[0])
     assert found.min() >= 0
     assert found.max() <= 1
     unseen = (kinds == 1) & (motions[0] == 0)
@@ -42,7 +41,7 @@ def test_motion_counts_relative_to_the_kind_that_moves_most():
 def test_without_motion_the_rare_kind_stands_out():
     kinds, motions, video = make_video()
     still = [np.zeros_like(motion) for motion in motions]
-    found = fit_saliency(video, still).saliency(video[0].features, still[0])
+    found = fit_saliency(video, still).saliency(video[0], still[0])
     assert found[kinds == 2].mean() > found[kinds == 0].mean()
 
 

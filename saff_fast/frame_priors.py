@@ -1,0 +1,200 @@
+"""What is computed of one frame or one pair of frames at a time: tasks that may be spread over processes.
+
+A task reads what it needs from the scene folder and writes its own files there, so what is sent between processes is
+the folder and a frame's index.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Generic, TypeVar, overload
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+
+from saff_fast import files
+from saff_fast.geometry.cameras import Cameras
+from saff_fast.priors.depth import Support, add_points, densify, triangulate
+from saff_fast.priors.flow import FrameFlows
+from saff_fast.priors.motion import NEIGHBOURS, motion_evidence
+from saff_fast.priors.poses import Reconstruction
+from saff_fast.scene import layout, writer
+
+INTERVALS = tuple(sorted({abs(step) for step in NEIGHBOURS}))
+"""Frames are matched with those so many earlier and later."""
+
+Pair = tuple[int, int]
+"""Two frames, the earlier first."""
+Value = TypeVar("Value")
+
+
+class LazySequence(Sequence[Value], Generic[Value]):
+    """A sequence whose items are read when asked for and not kept."""
+
+    def __init__(self, read: Callable[[int], Value], length: int):
+        self._read, self._length = read, length
+
+    def __len__(self) -> int:
+        """Number of items."""
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> Value: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Value]: ...
+    def __getitem__(self, index: int | slice) -> Value | Sequence[Value]:
+        """Read one item, or those of a slice."""
+        positions = range(self._length)[index]
+        return [self._read(i) for i in positions] if isinstance(positions, range) else self._read(positions)
+
+    def __iter__(self) -> Iterator[Value]:
+        """Read one item after another."""
+        return (self._read(i) for i in range(self._length))
+
+
+class PreparedFrames:
+    """What the earlier stages wrote, read when asked for; nothing that grows with the video is held but the points.
+
+    Args:
+        folder: Scene folder with cameras.
+        height: Rows of the training pictures.
+    """
+
+    def __init__(self, folder: Path, height: int):
+        self.folder, self.height = folder, height
+
+    @cached_property
+    def reconstruction(self) -> Reconstruction:
+        """Cameras and points, in pixels of the original pictures."""
+        found = files.read_npz(self.folder / layout.SPARSE, *Reconstruction.__dataclass_fields__)
+        scalars = {name: value.item() for name, value in found.items() if value.ndim == 0}
+        return Reconstruction(**(found | scalars))
+
+    @cached_property
+    def names(self) -> list[str]:
+        """File stem of each frame."""
+        return [f"{frame:05d}" for frame in range(len(self.reconstruction.c2w))]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of the training pictures."""
+        found = self.reconstruction
+        return self.height, layout.resized_width(found.height, found.width, self.height)
+
+    @property
+    def images(self) -> Sequence[UInt8[np.ndarray, "height width 3"]]:
+        """Pictures at training size."""
+        return LazySequence(lambda frame: files.read_image(self.image_file(frame)), len(self.names))
+
+    def image_file(self, frame: int) -> Path:
+        """Picture of a frame at training size."""
+        return self.folder / layout.training_images(*self.size) / f"{self.names[frame]}.png"
+
+    @cached_property
+    def cameras(self) -> Cameras:
+        """Cameras at training size."""
+        found = self.reconstruction
+        intrinsics = torch.from_numpy(np.tile(found.intrinsics, (len(found.c2w), 1)))
+        original = Cameras(torch.from_numpy(found.c2w), intrinsics, found.height, found.width)
+        return original.resized(*self.size)
+
+    @cached_property
+    def max_inverse_depth(self) -> float:
+        """Beyond it nothing is looked for: twice that of the nearest of the frames' near bounds."""
+        return 2 / float(self.reconstruction.bounds()[:, 0].min())
+
+    @cached_property
+    def flows(self) -> FrameFlows:
+        """Optical flow between frames."""
+        return _StoredFlows(self.folder, self.names, self.images)
+
+    def moving(self, frame: int, size: tuple[int, int] | None = None) -> Float[np.ndarray, "rows columns"]:
+        """Evidence of motion, 0 to 1, averaged over the pixels of another size if one is given."""
+        path = self.folder / layout.MOTION_MASKS / f"{self.names[frame]}.png"
+        mask = files.read_labels(path).astype(np.float32) / 255
+        return mask if size is None else cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA)
+
+
+class _StoredFlows(FrameFlows):
+    """Flows as the folder holds them; any others are computed when asked for."""
+
+    def __init__(self, folder: Path, names: Sequence[str], images: Sequence[UInt8[np.ndarray, "h w 3"]]):
+        super().__init__(images)
+        self._folder, self._names = folder, names
+        self._kept = lru_cache(maxsize=16)(self._read)
+
+    def _read(self, source: int, target: int) -> tuple[Float[np.ndarray, "h w 2"], Bool[np.ndarray, "h w"]]:
+        direction = "fwd" if target > source else "bwd"
+        path = layout.flow_file(self._folder, self._names[source], direction, abs(target - source))
+        arrays = files.read_npz(path, "flow", "mask")
+        return arrays["flow"], arrays["mask"]
+
+    def between(self, source: int, target: int) -> tuple[Float[np.ndarray, "h w 2"], Bool[np.ndarray, "h w"]]:
+        """See `FrameFlows.between`."""
+        stored = abs(target - source) in INTERVALS
+        return self._kept(source, target) if stored else super().between(source, target)
+
+
+def frame_pairs(n_frames: int, intervals: Sequence[int] = INTERVALS) -> list[Pair]:
+    """All pairs of frames that lie one of the intervals apart."""
+    return [(first, first + step) for first in range(n_frames) for step in intervals if first + step < n_frames]
+
+
+def write_image(frames: PreparedFrames, frame: int) -> None:
+    """The picture of a frame at training size."""
+    name = frames.names[frame]
+    original = files.read_image(frames.folder / layout.IMAGES / f"{name}.png")
+    writer.write_training_images(frames.folder, [name], [original], frames.height)
+
+
+def write_flows(frames: PreparedFrames, pair: Pair) -> None:
+    """Optical flow of a pair of frames in both directions, with its consistency."""
+    write_flow_pair(frames.folder, frames.names, FrameFlows(frames.images), pair)
+
+
+def write_flow_pair(folder: Path, names: Sequence[str], flows: FrameFlows, pair: Pair) -> None:
+    """The same, of flows at hand."""
+    first, second = pair
+    for source, target, direction in ((first, second, "fwd"), (second, first, "bwd")):
+        writer.write_flow(folder, names[source], direction, *flows.between(source, target), interval=second - first)
+
+
+def flow_files(frames: PreparedFrames, pair: Pair) -> list[Path]:
+    """What `write_flows` writes."""
+    ends = ((pair[0], "fwd"), (pair[1], "bwd"))
+    return [layout.flow_file(frames.folder, frames.names[i], direction, pair[1] - pair[0]) for i, direction in ends]
+
+
+def write_motion(frames: PreparedFrames, frame: int) -> None:
+    """The motion mask of a frame."""
+    moving = motion_evidence(frames.flows, frames.cameras, frame)
+    writer.write_motion_mask(frames.folder, frames.names[frame], moving)
+
+
+def motion_files(frames: PreparedFrames, frame: int) -> list[Path]:
+    """What `write_motion` writes."""
+    return [frames.folder / layout.MOTION_MASKS / f"{frames.names[frame]}.png"]
+
+
+def write_depth(frames: PreparedFrames, frame: int) -> None:
+    """Disparity of a frame, and the trust in it."""
+    moving, name = frames.moving(frame), frames.names[frame]
+    support = triangulate(frames.flows, frames.cameras, frame, moving, frames.max_inverse_depth)
+    disparity, confidence = densify(_with_points(frames, support, frame), frames.images[frame], moving)
+    writer.write_disparity(frames.folder, name, disparity)
+    writer.write_confidence(frames.folder, name, confidence)
+
+
+def depth_files(frames: PreparedFrames, frame: int) -> list[Path]:
+    """What `write_depth` writes."""
+    return [frames.folder / part / f"{frames.names[frame]}.npy" for part in (layout.DISPARITY, layout.CONFIDENCE)]
+
+
+def _with_points(frames: PreparedFrames, support: Support, frame: int) -> Support:
+    """Support with the matched points that the frame sees."""
+    found = frames.reconstruction
+    points = torch.from_numpy(found.points[found.visible[frame]])
+    pixels, depths = frames.cameras.project(torch.full((len(points),), frame), points)
+    return add_points(support, pixels.numpy(), depths.numpy())
