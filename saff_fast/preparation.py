@@ -13,12 +13,16 @@ import torch
 from jaxtyping import UInt8
 
 from saff_fast import files
+from saff_fast.capture.capture import Capture, find_capture
+from saff_fast.capture.frames import Frames
+from saff_fast.capture.selection import ALL_FRAMES, Selection
+from saff_fast.capture.survey import survey
 from saff_fast.errors import UserError
 from saff_fast.geometry.cameras import Cameras
 from saff_fast.priors.backbones import choose_backbone, find_dino_weights
 from saff_fast.priors.depth import Support, add_points, densify, triangulate
 from saff_fast.priors.flow import FrameFlows
-from saff_fast.priors.frames import Frames, list_sources, read_frames
+from saff_fast.priors.known_poses import with_known_poses
 from saff_fast.priors.motion import motion_evidence
 from saff_fast.priors.poses import Reconstruction, reconstruct, undistort
 from saff_fast.priors.record import Record, hash_files
@@ -51,18 +55,26 @@ class PreparationReport:
 
 
 def prepare(
-    source: Path, scene_folder: Path, height: int = 288, weights: Path | None = None, report: Report = print
+    source: Path,
+    scene_folder: Path,
+    height: int = 288,
+    weights: Path | None = None,
+    report: Report = print,
+    selection: Selection = ALL_FRAMES,
 ) -> PreparationReport:
-    """Write the scene folder of a folder of images or of a video: cameras, motion and depth, semantics.
+    """Write the scene folder of a video, of pictures or of a capture: cameras, motion and depth, semantics.
+
+    Cameras that come with the capture are kept, and so are priors of a scene folder.
 
     Every stage is recorded with a hash of all that it depends on, and is left alone as long as that is the same.
 
     Args:
-        source: Folder of images, or a video file.
+        source: A video, a folder of images or a capture with cameras (see `find_capture`).
         scene_folder: Where to write; new, empty, or written by an earlier call for the same source.
         height: Rows of the training pictures.
         weights: DINO ViT-S/8 weights for semantics and saliency; looked for in the local caches when not given.
         report: Told what is being done.
+        selection: Which frames are taken.
 
     Raises:
         UserError: Pictures that cannot be used, or a folder that holds something else.
@@ -71,8 +83,9 @@ def prepare(
         raise UserError(f"--height must be between 16 and 4320 pixels, but it is {height}.")
     if weights is not None and not weights.is_file():
         raise UserError(f"--weights must be a file with DINO ViT-S/8 weights, but there is no file {weights}.")
-    record = Record.open(scene_folder, source, hash_files(list_sources(source)))
-    job = _Preparation(source, scene_folder, height, weights or find_dino_weights(), report)
+    capture = find_capture(source, selection)
+    record = Record.open(scene_folder, source, hash_files(capture.files))
+    job = _Preparation(capture, scene_folder, height, weights or find_dino_weights(), report)
     stages, key = [], record.source_hash
     for stage in job.stages():
         key = hashlib.sha256(json.dumps([FORMAT, key, stage.name, stage.options]).encode()).hexdigest()
@@ -103,8 +116,8 @@ class _Stage:
 class _Preparation:
     """The stages of one `prepare`; what several of them need is computed once, when first asked for."""
 
-    def __init__(self, source: Path, folder: Path, height: int, weights: Path | None, report: Report):
-        self.source, self.folder, self.height, self.weights, self.report = source, folder, height, weights, report
+    def __init__(self, capture: Capture, folder: Path, height: int, weights: Path | None, report: Report):
+        self.capture, self.folder, self.height, self.weights, self.report = capture, folder, height, weights, report
 
     def stages(self) -> list[_Stage]:
         """In the order in which they build on one another."""
@@ -112,15 +125,17 @@ class _Preparation:
         cameras = (layout.IMAGES, layout.POSES, layout.CAMERAS, "sparse")
         geometry = ("images_*x*", layout.FLOW, layout.MOTION_MASKS, layout.DISPARITY, layout.CONFIDENCE)
         return [
-            _Stage("cameras", cameras, [], self._run_cameras, lambda: self.frames),
+            _Stage("cameras", cameras, [vars(self.capture.selection)], self._run_cameras, lambda: self.frames),
             _Stage("geometry", geometry, [self.height], self._run_geometry),
             _Stage("semantics", (layout.SEMANTICS,), [network], self._run_semantics),
         ]
 
     @cached_property
     def frames(self) -> Frames:
-        """The source's pictures at their own size; dropped after the first stage, being the largest thing there is."""
-        return read_frames(self.source)
+        """The source's pictures at their own size, found fit to be worked on."""
+        frames = self.capture.open()
+        survey(self.capture.source, frames, self.capture.cameras is not None)
+        return frames
 
     @cached_property
     def reconstruction(self) -> Reconstruction:
@@ -151,34 +166,57 @@ class _Preparation:
         return original.resized(*self.images[0].shape[:2])
 
     def _run_cameras(self) -> None:
-        frames = self.frames
-        height, width = frames.images[0].shape[:2]
-        self.report(f"camera poses of {len(frames.images)} frames of {width} x {height}")
-        found = reconstruct(frames.images, frames.names)
+        frames, known = self.frames, self.capture.cameras
+        height, width = frames[0].shape[:2]
+        self.report(f"{len(frames)} frames of {width} x {height} from {self.capture.source} ({self.capture.kind})")
+        for note in frames.notes:
+            self.report(note)
+        found = (
+            reconstruct(frames, frames.names)
+            if known is None
+            else with_known_poses(frames, known.c2w, known.intrinsics, known.points)
+        )
         self.report(
-            f"{len(found.c2w)} of {len(frames.images)} frames registered, {len(found.points)} points, "
+            f"{len(found.c2w)} of {len(frames)} frames registered, {len(found.points)} points, "
             f"reprojection error {found.reprojection_error:.2f} pixels"
         )
-        names = [f"{frame:05d}" for frame in range(len(frames.images))]
-        writer.write_images(self.folder, names, [undistort(image, found) for image in frames.images])
-        size = (found.height, found.width)
-        writer.write_cameras(self.folder, names, found.c2w, found.intrinsics, size, found.bounds())
+        names = [f"{frame:05d}" for frame in range(len(frames))]
+        writer.write_images(self.folder, names, (undistort(image, found) for image in frames))
+        if self.capture.priors is not None:
+            self.capture.priors.copy_cameras(self.folder)
+        else:
+            size = (found.height, found.width)
+            writer.write_cameras(self.folder, names, found.c2w, found.intrinsics, size, found.bounds())
         files.save_npz(self.folder / SPARSE, **{name: np.asarray(value) for name, value in vars(found).items()})
-        del self.frames
 
     def _run_geometry(self) -> None:
         self.report("optical flow, motion masks and depth")
-        originals = [files.read_image(self.folder / layout.IMAGES / f"{name}.png") for name in self.names]
+        originals = (files.read_image(self.folder / layout.IMAGES / f"{name}.png") for name in self.names)
         writer.write_training_images(self.folder, self.names, originals, self.height)
+        kept = self._kept(layout.FLOW, layout.MOTION_MASKS, layout.DISPARITY)
+        if layout.DISPARITY in kept:
+            self._kept(layout.CONFIDENCE)
         flows, max_inverse_depth = FrameFlows(self.images), 2 / self.reconstruction.bounds()[:, 0].min()
         for frame, name in enumerate(self.names):
-            _write_flows(self.folder, self.names, flows, frame)
-            moving = motion_evidence(flows, self.cameras, frame)
-            writer.write_motion_mask(self.folder, name, moving)
+            if layout.FLOW not in kept:
+                _write_flows(self.folder, self.names, flows, frame)
+            if layout.MOTION_MASKS not in kept:
+                writer.write_motion_mask(self.folder, name, motion_evidence(flows, self.cameras, frame))
+            if layout.DISPARITY in kept:
+                continue
+            moving = _read_motion(self.folder, name, self.images[0].shape[:2])
             support = triangulate(flows, self.cameras, frame, moving, max_inverse_depth)
             disparity, confidence = densify(self._with_points(support, frame), self.images[frame], moving)
             writer.write_disparity(self.folder, name, disparity)
             writer.write_confidence(self.folder, name, confidence)
+
+    def _kept(self, *parts: str) -> set[str]:
+        """Those of the parts that came with the source, in full; they are in the folder now."""
+        priors = self.capture.priors
+        kept = {part for part in parts if priors is not None and priors.copy(part, self.folder)}
+        if kept:
+            self.report(f"kept from {self.capture.source}: {', '.join(sorted(kept))}")
+        return kept
 
     def _with_points(self, support: Support, frame: int) -> Support:
         """Support with the matched points that the frame sees."""
@@ -187,6 +225,8 @@ class _Preparation:
         return add_points(support, pixels.numpy(), depths.numpy())
 
     def _run_semantics(self) -> None:
+        if self._kept(layout.SEMANTICS):
+            return
         backbone = choose_backbone(self.weights)
         self.report(f"semantic features and saliency ({backbone.name})")
         _write_semantics(self.folder, self.names, self.images, backbone)

@@ -1,4 +1,4 @@
-"""The imports point one way: cli -> train, evaluate -> fields, render, ... -> geometry -> ops -> types."""
+"""The imports point one way: cli -> train, evaluate -> capture -> fields, render, ... -> geometry -> ops -> types."""
 
 import ast
 from pathlib import Path
@@ -22,8 +22,9 @@ ALLOWED = {
     "ops": {"kernels", *BASE},
     "geometry": {"ops", *BASE},
     **{folder: {"ops", "geometry", "backends", *BASE} for folder in MIDDLE},
-    **{unit: {*WIRING - {unit}, *MIDDLE, "ops", "geometry", "backends", *BASE} for unit in WIRING},
-    "cli": {*WIRING, *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
+    "capture": {"scene", "priors", *BASE},
+    **{unit: {*WIRING - {unit}, "capture", *MIDDLE, "ops", "geometry", "backends", *BASE} for unit in WIRING},
+    "cli": {*WIRING, "capture", *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
 }
 """What each top-level module or folder may import beside itself; anything may import the package's own version."""
 

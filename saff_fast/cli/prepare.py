@@ -5,27 +5,40 @@ from typing import Annotated
 
 import tyro
 
+_ALL = "(default: all)"
+
 
 def prepare(
-    source: Annotated[Path, tyro.conf.arg(metavar="SRC")],
+    source: Annotated[Path, tyro.conf.arg(metavar="INPUT")],
     scene: Annotated[Path, tyro.conf.arg(metavar="SCENE")],
     /,
+    fps: Annotated[float | None, tyro.conf.arg(metavar="RATE", help_behavior_hint=_ALL)] = None,
+    start: Annotated[float | None, tyro.conf.arg(metavar="TIME", help_behavior_hint="(default: the first)")] = None,
+    end: Annotated[float | None, tyro.conf.arg(metavar="TIME", help_behavior_hint="(default: the last)")] = None,
+    max_frames: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=_ALL)] = None,
     height: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 288,
     weights: Annotated[
         Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: those found, see `saff-fast doctor`)")
     ] = None,
 ) -> None:
-    """Turn pictures or a video into a scene: poses, depth, flow, motion masks, semantics.
+    """Turn a video, pictures or a capture into a scene: poses, depth, flow, motion masks, semantics.
 
     What an earlier run left there is kept as long as its inputs are the same.
 
     Args:
-        source: Folder of images, frames in the order of their names, or a video file.
+        source: Video file; folder of images in the order of their names; nerfstudio's transforms.json; or a folder
+            with a COLMAP model, a Nerfies or DyCheck capture, or the published scene layout, whose priors are kept.
         scene: Scene folder to write.
+        fps: Frames taken of a video [a second].
+        start: First frame: seconds of a video, the number of a picture from 0.
+        end: Where to stop, itself left out: seconds of a video, the number of a picture.
+        max_frames: At most so many frames, spread evenly over the range.
         height: Height of the training images [pixels]; the width follows.
         weights: DINO ViT-S/8 weights, for semantics and saliency.
     """
+    from saff_fast.capture.selection import Selection
     from saff_fast.preparation import prepare as run_prepare
 
-    report = run_prepare(source, scene, height=height, weights=weights)
+    selection = Selection(fps, start, end, max_frames)
+    report = run_prepare(source, scene, height=height, weights=weights, selection=selection)
     print(f"Scene: {scene}, {report.n_frames} frames, mean reprojection error {report.reprojection_error:.2f} px")
