@@ -61,9 +61,14 @@ def list_files(folder: Path, *suffixes: str) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
 
 
-def read_image(path: Path) -> UInt8[ndarray, "height width 3"]:
-    """A picture as RGB; UserError when it does not decode."""
-    image = _decode(path, cv2.IMREAD_COLOR)
+def read_image(path: Path, *, oriented: bool = True) -> UInt8[ndarray, "height width 3"]:
+    """A picture as RGB, whatever it is stored as: 16 bits keep the upper 8, grey is repeated, alpha is left out.
+
+    Args:
+        path: The file; UserError when it does not decode in full.
+        oriented: Whether it is turned as its EXIF data says, or left as stored.
+    """
+    image = _decode(path, cv2.IMREAD_COLOR if oriented else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return np.ascontiguousarray(image[..., ::-1])
 
 

@@ -21,6 +21,7 @@ from saff_fast.priors.flow import FrameFlows
 from saff_fast.priors.motion import NEIGHBOURS, motion_evidence
 from saff_fast.priors.poses import Reconstruction
 from saff_fast.scene import layout, writer
+from saff_fast.scene.reader import read_flow
 
 INTERVALS = tuple(sorted({abs(step) for step in NEIGHBOURS}))
 """Frames are matched with those so many earlier and later."""
@@ -122,14 +123,13 @@ class _StoredFlows(FrameFlows):
 
     def __init__(self, folder: Path, names: Sequence[str], images: Sequence[UInt8[np.ndarray, "h w 3"]]):
         super().__init__(images)
-        self._folder, self._names = folder, names
+        self._folder, self._names, self._size = folder, names, images[0].shape[:2]
         self._kept = lru_cache(maxsize=16)(self._read)
 
     def _read(self, source: int, target: int) -> tuple[Float[np.ndarray, "h w 2"], Bool[np.ndarray, "h w"]]:
         direction = "fwd" if target > source else "bwd"
         path = layout.flow_file(self._folder, self._names[source], direction, abs(target - source))
-        arrays = files.read_npz(path, "flow", "mask")
-        return arrays["flow"], arrays["mask"]
+        return read_flow(path, self._size)
 
     def between(self, source: int, target: int) -> tuple[Float[np.ndarray, "h w 2"], Bool[np.ndarray, "h w"]]:
         """See `FrameFlows.between`."""
@@ -180,7 +180,7 @@ def motion_files(frames: PreparedFrames, frame: int) -> list[Path]:
 
 def write_depth(frames: PreparedFrames, frame: int) -> None:
     """Disparity of a frame, and the trust in it."""
-    moving, name = frames.moving(frame), frames.names[frame]
+    moving, name = frames.moving(frame, frames.size), frames.names[frame]
     support = triangulate(frames.flows, frames.cameras, frame, moving, frames.max_inverse_depth)
     disparity, confidence = densify(_with_points(frames, support, frame), frames.images[frame], moving)
     writer.write_disparity(frames.folder, name, disparity)

@@ -10,11 +10,15 @@ import numpy as np
 from jaxtyping import UInt8
 
 from saff_fast import files, frame_priors
+from saff_fast.capture.capture import Capture, find_capture
+from saff_fast.capture.frames import Frames
+from saff_fast.capture.selection import ALL_FRAMES, Selection
+from saff_fast.capture.survey import survey
 from saff_fast.errors import UserError
 from saff_fast.frame_priors import LazySequence, PreparedFrames
 from saff_fast.priors.backbones import choose_backbone, find_dino_weights
 from saff_fast.priors.flow import FrameFlows
-from saff_fast.priors.frames import Frames, list_sources, read_frames
+from saff_fast.priors.known_poses import with_known_poses
 from saff_fast.priors.motion import motion_evidence
 from saff_fast.priors.poses import reconstruct, undistort
 from saff_fast.priors.record import Record, hash_files
@@ -33,6 +37,8 @@ Tell = Callable[[int, int, int], None]
 Item = TypeVar("Item", int, frame_priors.Pair)
 
 Images = Sequence[UInt8[np.ndarray, "height width 3"]]
+
+_KEPT = "kept from the source"
 
 MAX_FEATURE_HEIGHT = 144
 """Rows of the semantic features: half of 288; networks see no finer detail."""
@@ -70,19 +76,23 @@ def prepare(
     height: int = 288,
     weights: Path | None = None,
     report: Report = print,
+    selection: Selection = ALL_FRAMES,
     execution: Execution = Execution(),  # noqa: B008 (frozen)
 ) -> PreparationReport:
-    """Write the scene folder of a folder of images or of a video: cameras, flow, motion, depth, semantics, saliency.
+    """Write the scene folder of a video, of pictures or of a capture: cameras, flow, motion, depth, semantics, saliency.
+
+    Cameras that come with the capture are kept, and so are priors of a scene folder.
 
     Every stage is recorded with a hash of all that it depends on, and is left alone as long as that is the same. What
     was interrupted, however, goes on with the next call.
 
     Args:
-        source: Folder of images, or a video file.
+        source: A video, a folder of images or a capture with cameras (see `find_capture`).
         scene_folder: Where to write; new, empty, or written by an earlier call for the same source.
         height: Rows of the training pictures.
         weights: DINO ViT-S/8 weights for semantics and saliency; looked for in the local caches when not given.
         report: Told what is being done.
+        selection: Which frames are taken.
         execution: What to do again, with how many processes, and who is told how far it is.
 
     Raises:
@@ -92,10 +102,11 @@ def prepare(
         raise UserError(f"--height must be between 16 and 4320 pixels, but it is {height}.")
     if weights is not None and not weights.is_file():
         raise UserError(f"--weights must be a file with DINO ViT-S/8 weights, but there is no file {weights}.")
-    record = Record.open(scene_folder, source, hash_files(list_sources(source)))
+    capture = find_capture(source, selection)
+    record = Record.open(scene_folder, source, hash_files(capture.files))
     n_workers = execution.n_workers or available_cores()
     with Workers(partial(PreparedFrames, scene_folder, height), n_workers) as workers:
-        job = _Preparation(source, scene_folder, weights or find_dino_weights(), workers, report)
+        job = _Preparation(capture, scene_folder, weights or find_dino_weights(), workers, report)
         ran = run_stages(job.stages(record.source_hash), record, execution.redo, execution.on_progress)
         if not ran:
             report(f"{scene_folder} is up to date: nothing to do.")
@@ -107,9 +118,9 @@ class _Preparation:
     """The stages of one `prepare`."""
 
     def __init__(
-        self, source: Path, folder: Path, weights: Path | None, workers: Workers[PreparedFrames], report: Report
+        self, capture: Capture, folder: Path, weights: Path | None, workers: Workers[PreparedFrames], report: Report
     ):
-        self.source, self.folder, self.weights, self.workers, self.report = source, folder, weights, workers, report
+        self.capture, self.folder, self.weights, self.workers, self.report = capture, folder, weights, workers, report
 
     def stages(self, source_hash: str) -> list[Stage]:
         """In the order in which they read what others write."""
@@ -117,21 +128,24 @@ class _Preparation:
         cameras = (layout.IMAGES, layout.POSES, layout.CAMERAS, "sparse")
         depth = (layout.DISPARITY, layout.CONFIDENCE)
         flow, motion = "flow_i*", layout.MOTION_MASKS
-        size = (self.workers.context.height,)
+        semantics, saliency = (layout.SEMANTICS,), (layout.SALIENCY,)
+        size, source = (self.workers.context.height,), (source_hash, vars(self.capture.selection))
         return [
-            Stage("cameras", (), cameras, self._run_cameras, (source_hash,), lambda: self.frames),
+            Stage("cameras", (), cameras, self._run_cameras, source, lambda: self.frames),
             Stage("images", (layout.IMAGES,), (TRAINING_IMAGES,), self._run_images, size),
-            Stage("flow", (TRAINING_IMAGES,), (flow,), self._run_flow),
-            Stage("motion", ("sparse", flow, TRAINING_IMAGES), (motion,), self._run_motion),
-            Stage("depth", ("sparse", flow, motion, TRAINING_IMAGES), depth, self._run_depth),
-            Stage("semantics", (TRAINING_IMAGES,), (layout.SEMANTICS,), self._run_semantics, (network,)),
-            Stage("saliency", (layout.SEMANTICS, motion), (layout.SALIENCY,), self._run_saliency),
+            Stage("flow", (TRAINING_IMAGES,), (flow,), self._run_flow, self._given(FLOW)),
+            Stage("motion", ("sparse", flow, TRAINING_IMAGES), (motion,), self._run_motion, self._given(motion)),
+            Stage("depth", ("sparse", flow, motion, TRAINING_IMAGES), depth, self._run_depth, self._given(*depth)),
+            Stage("semantics", (TRAINING_IMAGES,), semantics, self._run_semantics, (network, *self._given(*semantics))),
+            Stage("saliency", (*semantics, motion), saliency, self._run_saliency, self._given(*saliency)),
         ]
 
     @cached_property
     def frames(self) -> Frames:
-        """The source's pictures at their own size; dropped after the first stage, being the largest thing there is."""
-        return read_frames(self.source)
+        """The source's pictures at their own size, found fit to be worked on."""
+        frames = self.capture.open()
+        survey(self.capture.source, frames, self.capture.cameras is not None)
+        return frames
 
     @property
     def prepared(self) -> PreparedFrames:
@@ -139,21 +153,30 @@ class _Preparation:
         return self.workers.context
 
     def _run_cameras(self, tell: Tell) -> str:
-        frames = self.frames
-        height, width = frames.images[0].shape[:2]
-        self.report(f"camera poses of {len(frames.images)} frames of {width} x {height}")
-        found = reconstruct(frames.images, frames.names)
+        frames, known = self.frames, self.capture.cameras
+        height, width = frames[0].shape[:2]
+        self.report(f"{len(frames)} frames of {width} x {height} from {self.capture.source} ({self.capture.kind})")
+        for note in frames.notes:
+            self.report(note)
+        found = (
+            reconstruct(frames, frames.names)
+            if known is None
+            else with_known_poses(frames, known.c2w, known.intrinsics, known.points)
+        )
         self.report(
-            f"{len(found.c2w)} of {len(frames.images)} frames registered, {len(found.points)} points, "
+            f"{len(found.c2w)} of {len(frames)} frames registered, {len(found.points)} points, "
             f"reprojection error {found.reprojection_error:.2f} pixels"
         )
-        names = [f"{frame:05d}" for frame in range(len(frames.images))]
-        writer.write_images(self.folder, names, [undistort(image, found) for image in frames.images])
-        size = (found.height, found.width)
-        writer.write_cameras(self.folder, names, found.c2w, found.intrinsics, size, found.bounds())
+        names = [f"{frame:05d}" for frame in range(len(frames))]
+        writer.write_images(self.folder, names, (undistort(image, found) for image in frames))
+        if self.capture.priors is not None:
+            self.capture.priors.copy_cameras(self.folder)
+        else:
+            size = (found.height, found.width)
+            writer.write_cameras(self.folder, names, found.c2w, found.intrinsics, size, found.bounds())
         files.save_npz(self.folder / layout.SPARSE, **{name: np.asarray(value) for name, value in vars(found).items()})
         del self.frames
-        return "COLMAP, incremental mapping"
+        return "COLMAP, incremental mapping" if known is None else f"kept from a {self.capture.kind}"
 
     def _run_images(self, tell: Tell) -> str:
         frames = range(len(self.prepared.names))
@@ -161,21 +184,29 @@ class _Preparation:
         return "resized by area"
 
     def _run_flow(self, tell: Tell) -> str:
+        kept = self._keep(FLOW)
         pairs = frame_priors.frame_pairs(len(self.prepared.names))
         self._each(frame_priors.write_flows, pairs, frame_priors.flow_files, tell)
-        return "DIS optical flow"
+        return "DIS optical flow" + (f", {FLOW} kept from the source" if kept else "")
 
     def _run_motion(self, tell: Tell) -> str:
+        if self._keep(layout.MOTION_MASKS):
+            return _KEPT
         frames = range(len(self.prepared.names))
         self._each(frame_priors.write_motion, frames, frame_priors.motion_files, tell)
         return "distance from epipolar lines"
 
     def _run_depth(self, tell: Tell) -> str:
+        if self._keep(layout.DISPARITY):
+            self._keep(layout.CONFIDENCE)
+            return _KEPT
         frames = range(len(self.prepared.names))
         self._each(frame_priors.write_depth, frames, frame_priors.depth_files, tell)
         return "triangulated flow and matched points"
 
     def _run_semantics(self, tell: Tell) -> str:
+        if self._keep(layout.SEMANTICS):
+            return _KEPT
         self.workers.stop()  # they would hold memory for nothing
         backbone, images = choose_backbone(self.weights), self.prepared.images
         write_features(
@@ -184,6 +215,8 @@ class _Preparation:
         return backbone.name
 
     def _run_saliency(self, tell: Tell) -> str:
+        if self._keep(layout.SALIENCY):
+            return _KEPT
         folder, names = self.folder / layout.SEMANTICS, self.prepared.names
         if "saliency" in files.npz_names(folder / f"{names[0]}.npz"):
             return "the network's attention"
@@ -195,6 +228,19 @@ class _Preparation:
             writer.write_saliency(self.folder, name, model.saliency(features[frame], motions[frame]))
             tell(frame + 1, len(names), 0)
         return "motion and contrast of features"
+
+    def _given(self, *parts: str) -> tuple[str, ...]:
+        """Hash of those parts that come with the source: what a stage that keeps them depends on."""
+        priors = self.capture.priors
+        return () if priors is None else (hash_files([path for part in parts for path in priors.files(part)]),)
+
+    def _keep(self, part: str) -> bool:
+        """Whether a part came with the source, in full; it is in the folder then."""
+        priors = self.capture.priors
+        kept = priors is not None and priors.copy(part, self.folder)
+        if kept:
+            self.report(f"kept from {self.capture.source}: {part}")
+        return kept
 
     def _each(
         self,

@@ -1,4 +1,4 @@
-"""The imports point one way: cli -> train, evaluate -> fields, render, ... -> geometry -> ops -> types."""
+"""The imports point one way: cli -> train, evaluate -> capture -> fields, render, ... -> geometry -> ops -> types."""
 
 import ast
 from pathlib import Path
@@ -23,10 +23,11 @@ ALLOWED = {
     "ops": {"kernels", *BASE},
     "geometry": {"ops", *BASE},
     **{folder: {"ops", "geometry", "backends", *BASE} for folder in MIDDLE},
+    "capture": {"scene", "priors", *BASE},
     "frame_priors": {*MIDDLE, "geometry", *BASE},
     **{unit: {*WIRING - {unit}, *MIDDLE, "ops", "geometry", "backends", *BASE} for unit in WIRING},
-    "preparation": {*MIDDLE, "frame_priors", "geometry", *BASE},
-    "cli": {*WIRING, *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
+    "preparation": {*MIDDLE, "frame_priors", "capture", "geometry", *BASE},
+    "cli": {*WIRING, "capture", *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
 }
 """What each top-level module or folder may import beside itself; anything may import the package's own version."""
 

@@ -1,3 +1,4 @@
+import json
 import resource
 import shutil
 from pathlib import Path
@@ -6,12 +7,15 @@ import numpy as np
 import pytest
 
 from saff_fast import frame_priors, preparation
+from saff_fast.capture.selection import Selection
 from saff_fast.errors import UserError
 from saff_fast.files import read_image, write_image
 from saff_fast.preparation import Execution, prepare, prepare_synthetic
 from saff_fast.priors.record import RECORD
+from saff_fast.scene import writer
+from saff_fast.scene.llff import opencv_poses
 from saff_fast.scene.reader import read_scene
-from saff_fast.scene.synthetic import SyntheticScene
+from saff_fast.scene.synthetic import SyntheticScene, write_synthetic_truth
 from tests.stand_ins import FlatBackbone, put_in_place
 
 HEIGHT, WIDTH, N_FRAMES = 36, 64, 4
@@ -217,3 +221,57 @@ def test_synthetic_scene_is_what_prepare_would_compute(tmp_path, views):
     salient = scene.saliencies[1].float()
     assert salient[views[1].motion].mean() > 2 * salient[~views[1].motion].mean()
     assert (tmp_path / "scene" / "truth" / "depth" / "00000.npy").exists()
+
+
+def test_a_published_scene_keeps_its_priors_and_gets_the_missing_ones(tmp_path, synthetic, views):
+    published = tmp_path / "published"
+    write_synthetic_truth(published, synthetic)
+    (published / "cameras.json").unlink()
+    for i, view in enumerate(views):
+        writer.write_disparity(published, f"{i:05d}", 1 / view.depth)
+        for direction, other in (("fwd", i + 1), ("bwd", i - 1)):
+            if 0 <= other < N_FRAMES:
+                motion = synthetic.flow(view, other, other)
+                writer.write_flow(published, f"{i:05d}", direction, motion.flow, ~motion.occlusion)
+    lines = []
+    prepare(published, tmp_path / "scene", height=HEIGHT, report=lines.append)
+    assert [line.split(": ")[-1] for line in lines if line.startswith("kept from ")] == ["flow_i1", "disp"]
+    for kept in ("poses_bounds.npy", "disp/00001.npy", "images/00002.png"):
+        np.testing.assert_array_equal(*(_content(folder / kept) for folder in (published, tmp_path / "scene")))
+    scene, before = read_scene(tmp_path / "scene", HEIGHT), read_scene(published, HEIGHT)
+    np.testing.assert_array_equal(scene.cameras.intrinsics, before.cameras.intrinsics)
+    np.testing.assert_array_equal(scene.flows_fw, before.flows_fw)
+    assert scene.motion_masks.any()
+    assert scene.semantics.shape[-1] > 0
+    assert prepare(published, tmp_path / "scene", height=HEIGHT).stages == ()
+    np.save(published / "disp" / "00001.npy", np.ones((HEIGHT, WIDTH), np.float32))
+    assert prepare(published, tmp_path / "scene", height=HEIGHT).stages == ("depth",)
+
+
+def _content(path):
+    return np.load(path) if path.suffix == ".npy" else read_image(path)
+
+
+def test_given_cameras_are_kept(tmp_path, source, views):
+    """No structure from motion: the world, its unit and the lens are those of the file."""
+    flip, focal = (
+        np.diag([1.0, -1, -1, 1]),
+        {"fl_x": 2 * 40.0, "fl_y": 2 * 40.0, "cx": float(WIDTH), "cy": float(HEIGHT)},
+    )
+    poses = [np.vstack([v.c2w, [0, 0, 0, 1]]) for v in views]
+    frames = [
+        {"file_path": f"photos/shot {i}.png", "transform_matrix": (pose @ flip).tolist()}
+        for i, pose in enumerate(poses)
+    ]
+    (tmp_path / "transforms.json").write_text(json.dumps(focal | {"w": 2 * WIDTH, "h": 2 * HEIGHT, "frames": frames}))
+    prepare(tmp_path / "transforms.json", tmp_path / "scene", height=HEIGHT)
+    rows = np.load(tmp_path / "scene" / "poses_bounds.npy")
+    np.testing.assert_allclose(opencv_poses(rows), np.stack(poses)[:, :3], atol=1e-12)
+    camera = json.loads((tmp_path / "scene" / "cameras.json").read_text())
+    assert camera["intrinsics"] == pytest.approx([40, 40, WIDTH / 2, HEIGHT / 2])
+
+
+def test_a_range_is_part_of_what_a_scene_is(tmp_path, source):
+    scene = tmp_path / "scene"
+    assert prepare(source, scene, height=HEIGHT, selection=Selection(end=4)).n_frames == 4
+    assert prepare(source, scene, height=HEIGHT, selection=Selection(end=4)).stages == ()

@@ -1,4 +1,4 @@
-"""`saff-fast doctor`: what this installation can and cannot do here, and why."""
+"""`saff-fast doctor`: what this installation can and cannot do here, or what a scene folder holds, and why."""
 
 import importlib
 import os
@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 import saff_fast
 
@@ -25,11 +28,41 @@ class Finding:
     """Version and place if usable, otherwise the reason and the remedy."""
 
 
-def doctor() -> int:
-    """Print versions, usable backends, weights and OpenMP runtimes; exit 1 if the main job cannot run.
+def doctor(
+    scene: Annotated[Path | None, tyro.conf.arg(metavar="SCENE", help_behavior_hint="(default: none)")] = None, /
+) -> int:
+    """Check this installation, or a scene folder.
 
-    The main job is train, render, segment and evaluate: what `saff-fast demo` runs.
+    Without SCENE: versions, usable backends, weights and OpenMP runtimes; exit 1 if the main job (train, render,
+    segment and evaluate: what `saff-fast demo` runs) cannot run. With it: what the folder holds; exit 2 if train would
+    refuse it.
+
+    Args:
+        scene: Scene folder, from `saff-fast prepare` or in the published layout.
     """
+    return check_installation() if scene is None else check_scene(scene)
+
+
+def check_scene(folder: Path) -> int:
+    """Print what a scene folder holds; UserError with what `train` would say at the height of any preset."""
+    from saff_fast.cli.train import resolve
+    from saff_fast.config import preset_names
+    from saff_fast.scene.inspection import inspect_scene
+    from saff_fast.scene.reader import read_scene
+    from saff_fast.train.depth_prior import aligned_inverse_depths
+    from saff_fast.train.trainer import space_around
+
+    for part in inspect_scene(folder):
+        print(f"  {part.name:18}{part.state:12}{part.detail}")
+    for height in sorted({resolve(name, None, []).train.height for name in preset_names()}):
+        scene = read_scene(folder, height)
+        space_around(scene, aligned_inverse_depths(scene))
+    print(f"\n{folder} can be trained.")
+    return 0
+
+
+def check_installation() -> int:
+    """Print what works here and what does not, and say whether the main job runs."""
     print(_versions())
     required = [check() for check in REQUIRED]
     optional = [check() for check in OPTIONAL]

@@ -6,12 +6,17 @@ from typing import Annotated
 import tyro
 
 from saff_fast.cli.progress import ProgressLine, describe_stage
+_ALL = "(default: all)"
 
 
 def prepare(
-    source: Annotated[Path, tyro.conf.arg(metavar="SRC")],
+    source: Annotated[Path, tyro.conf.arg(metavar="INPUT")],
     scene: Annotated[Path, tyro.conf.arg(metavar="SCENE")],
     /,
+    fps: Annotated[float | None, tyro.conf.arg(metavar="RATE", help_behavior_hint=_ALL)] = None,
+    start: Annotated[float | None, tyro.conf.arg(metavar="TIME", help_behavior_hint="(default: the first)")] = None,
+    end: Annotated[float | None, tyro.conf.arg(metavar="TIME", help_behavior_hint="(default: the last)")] = None,
+    max_frames: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=_ALL)] = None,
     height: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 288,
     weights: Annotated[
         Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: those found, see `saff-fast doctor`)")
@@ -19,25 +24,32 @@ def prepare(
     redo: Annotated[tuple[str, ...], tyro.conf.arg(metavar="STEP"), tyro.conf.UseAppendAction] = (),
     report: bool = False,
 ) -> None:
-    """Turn pictures or a video into a scene: poses, depth, flow, motion masks, semantics.
+    """Turn a video, pictures or a capture into a scene: poses, depth, flow, motion masks, semantics.
 
     What an earlier run left there is kept as long as its inputs are the same.
 
     Args:
-        source: Folder of images, frames in the order of their names, or a video file.
+        source: Video file; folder of images in the order of their names; nerfstudio's transforms.json; or a folder
+            with a COLMAP model, a Nerfies or DyCheck capture, or the published scene layout, whose priors are kept.
         scene: Scene folder to write.
+        fps: Frames taken of a video [a second].
+        start: First frame: seconds of a video, the number of a picture from 0.
+        end: Where to stop, itself left out: seconds of a video, the number of a picture.
+        max_frames: At most so many frames, spread evenly over the range.
         height: Height of the training images [pixels]; the width follows.
         weights: DINO ViT-S/8 weights, for semantics and saliency.
         redo: Run a step again: cameras, images, flow, motion, depth, semantics or saliency. Those that read what it
             writes follow if that comes out differently. May be given several times.
         report: Write SCENE/report.html, a page that shows every prior of every frame.
     """
+    from saff_fast.capture.selection import Selection
     from saff_fast.preparation import Execution
     from saff_fast.preparation import prepare as run_prepare
 
+    selection = Selection(fps, start, end, max_frames)
     with ProgressLine() as line:
         execution = Execution(redo=redo, on_progress=lambda progress: line.show(describe_stage(progress)))
-        found = run_prepare(source, scene, height=height, weights=weights, execution=execution)
+        found = run_prepare(source, scene, height=height, weights=weights, selection=selection, execution=execution)
     print(f"Scene: {scene}, {found.n_frames} frames, mean reprojection error {found.reprojection_error:.2f} px")
     if report:
         from saff_fast.report.page import write_report

@@ -18,6 +18,7 @@ from saff_fast.evaluate.protocol import DEFAULT_PROTOCOL, PROTOCOLS, SPLITS, is_
 from saff_fast.evaluate.scores import PooledErrors, Scores
 from saff_fast.evaluate.truth import SceneTruth, read_truth_masks, resize_nearest
 from saff_fast.files import read_json, read_labels
+from saff_fast.scene import layout
 from saff_fast.scene.reader import read_scene
 from saff_fast.scene.scene import Scene
 from saff_fast.segment.renders import Renders, View, read_renders
@@ -100,7 +101,7 @@ def score_masks(
 
 def _score_views(run: Path, renders: Renders, scene: Scene, protocol: str) -> _Tally:
     tally, images = _Tally(), scene.images.numpy()
-    truth = SceneTruth(renders.scene, renders.height, renders.width)
+    truth = SceneTruth(layout.scene_root(renders.scene), renders.height, renders.width)
     for view in renders.views:
         if view.split == "input" and view.pose in renders.held_out:
             opacity = renders.grey(view, "opacity").numpy()

@@ -60,17 +60,22 @@ def to_llff(
     return np.concatenate([poses.reshape(-1, 15), bounds], axis=-1)
 
 
+def opencv_poses(poses_bounds: Float[ndarray, "n_frames 17"]) -> Float[ndarray, "n_frames 3 4"]:
+    """Camera to world with OpenCV axes, in the file's own world; the inverse of `to_llff`."""
+    down, right, backward, centre = np.moveaxis(poses_bounds[:, :15].reshape(-1, 3, 5)[..., :4], -1, 0)
+    return np.stack([right, down, -backward, centre], axis=-1)
+
+
 def from_llff(poses_bounds: Float[ndarray, "n_frames 17"]) -> LlffCameras:
     """The published load-time transforms (01-inputs 4.2, steps 2 to 4), then camera axes from OpenGL to OpenCV."""
-    poses, bounds = poses_bounds[:, :15].reshape(-1, 3, 5), poses_bounds[:, 15:]
-    down, right, backward, centre, hwf = np.moveaxis(poses, -1, 0)
+    poses, bounds = opencv_poses(poses_bounds), poses_bounds[:, 15:]
+    axes, centre = poses[:, :, :3], poses[:, :, 3]
     scale = 1 / (NEAR_MARGIN * float(np.percentile(bounds[:, 0], 5)))
-    transform = WorldTransform(scale, _mean_axes(-down, backward), (scale * centre).mean(0))
-    axes = np.stack([right, down, -backward], axis=-1)
+    transform = WorldTransform(scale, _mean_axes(-axes[:, :, 1], -axes[:, :, 2]), (scale * centre).mean(0))
     c2w = np.concatenate(
         [np.einsum("ji,njk->nik", transform.rotation, axes), transform.points(centre)[..., None]], axis=-1
     )
-    height, width, focal = hwf[0]
+    height, width, focal = poses_bounds[0, [4, 9, 14]]
     return LlffCameras(c2w, scale * bounds, int(height), int(width), float(focal), transform)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
@@ -21,12 +21,17 @@ MIN_FRAMES = 4
 
 
 @dataclass(frozen=True)
-class _Frames:
-    """What the pose files say, checked."""
+class SceneFrames:
+    """What a scene folder says of its frames, checked."""
 
     folder: Path
+    """Where the files are: the folder or, as published, `dense` in it."""
     names: tuple[str, ...]
-    llff: LlffCameras
+    """File stem of each frame."""
+    images: tuple[Path, ...]
+    """The original pictures."""
+    rows: Float[ndarray, "n_frames 17"]
+    """Those of `poses_bounds.npy`."""
     intrinsics: Float[ndarray, " 4"] | None
     """fx, fy, cx, cy at `size`, if the folder says."""
     size: tuple[int, int]
@@ -44,7 +49,8 @@ def read_scene(folder: Path, height: int | None = None) -> Scene:
     Raises:
         UserError: Naming the file that is missing, damaged or does not fit the others.
     """
-    frames = _read_frames(folder)
+    frames = read_frames(folder)
+    llff = from_llff(frames.rows)
     images = _read_images(frames, height)
     size = images.shape[1:3]
     flows = {d: _read_flows(frames, d, size) for d in ("fwd", "bwd")}
@@ -56,11 +62,11 @@ def read_scene(folder: Path, height: int | None = None) -> Scene:
     zeros = np.zeros(images.shape[:3], np.float32)
     motion_masks = _read_motion_masks(frames, size)
     return Scene(
-        name=folder.resolve().name,
+        name=layout.scene_name(folder),
         names=frames.names,
         images=torch.from_numpy(images),
-        cameras=_cameras(frames, *size),
-        bounds=torch.from_numpy(frames.llff.bounds).float(),
+        cameras=_cameras(frames, llff, *size),
+        bounds=torch.from_numpy(llff.bounds).float(),
         disparities=torch.from_numpy(zeros if disparities is None else disparities),
         depth_confidences=torch.from_numpy(confidences),
         flows_fw=flows["fwd"][0],
@@ -75,25 +81,31 @@ def read_scene(folder: Path, height: int | None = None) -> Scene:
 
 def read_world_transform(folder: Path) -> WorldTransform:
     """How lengths and points of a folder's `poses_bounds.npy` become those of its `Scene`."""
-    return _read_poses(folder).transform
+    return from_llff(_read_poses(layout.scene_root(folder))).transform
 
 
 def read_motion_masks(folder: Path, size: tuple[int, int]) -> Float[ndarray, "n_frames height width"] | None:
     """Evidence of motion of every frame of a scene folder, 0 to 1, at `size`; None where the folder has none."""
-    return _read_motion_masks(_read_frames(folder), size)
+    return _read_motion_masks(read_frames(folder), size)
 
 
-def _read_frames(folder: Path) -> _Frames:
+def read_frames(folder: Path) -> SceneFrames:
+    """Names, pictures and cameras of a scene folder, without its priors.
+
+    Raises:
+        UserError: Naming the file that is missing, damaged or does not fit the others.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder} must be a scene folder, but there is no such folder; run `saff-fast prepare` first.")
-    llff = _read_poses(folder)
+    folder = layout.scene_root(folder)
+    rows = _read_poses(folder)
     names, intrinsics, size = _read_camera_file(folder)
     images = _folder_files(folder, layout.IMAGES, files.IMAGE_SUFFIXES)
     if names is None:
         names = tuple(sorted(images))
-    if len(names) != len(llff.c2w):
+    if len(names) != len(rows):
         raise UserError(
-            f"{folder / layout.POSES} must have one row a frame, but it has {len(llff.c2w)} for {len(names)} frames; "
+            f"{folder / layout.POSES} must have one row a frame, but it has {len(rows)} for {len(names)} frames; "
             "run `saff-fast prepare` again."
         )
     for name in names:
@@ -101,10 +113,10 @@ def _read_frames(folder: Path) -> _Frames:
             raise UserError(f"{folder / layout.IMAGES / name}.png must exist, but there is no such file.")
     if size is None:
         size = files.read_image(images[names[0]]).shape[:2]
-    return _Frames(folder, names, llff, intrinsics, size)
+    return SceneFrames(folder, names, tuple(images[name] for name in names), rows, intrinsics, size)
 
 
-def _read_poses(folder: Path) -> LlffCameras:
+def _read_poses(folder: Path) -> Float[ndarray, "n_frames 17"]:
     path = folder / layout.POSES
     rows = files.read_npy(path)
     if rows.ndim != 2 or rows.shape[1] != 17:
@@ -120,7 +132,7 @@ def _read_poses(folder: Path) -> LlffCameras:
         raise UserError(
             f"{path} must hold sizes above 0 and 0 < near < far, but a row does not; run `saff-fast prepare`."
         )
-    return from_llff(rows.astype(np.float64))
+    return rows.astype(np.float64)
 
 
 def _read_camera_file(
@@ -152,20 +164,20 @@ def _folder_files(folder: Path, part: str, suffixes: tuple[str, ...]) -> dict[st
     return {path.stem: path for path in files.list_files(folder / part, *suffixes)}
 
 
-def _cameras(frames: _Frames, height: int, width: int) -> Cameras:
+def _cameras(frames: SceneFrames, llff: LlffCameras, height: int, width: int) -> Cameras:
     if frames.intrinsics is None:
         # Published rays pass through integer pixels about (W/2, H/2); a centre at +0.5 shifts the middle by as much.
-        focal = frames.llff.focal * height / frames.llff.height
+        focal = llff.focal * height / llff.height
         intrinsics = np.array([focal, focal, width / 2 + 0.5, height / 2 + 0.5])
     else:
         sy, sx = height / frames.size[0], width / frames.size[1]
         intrinsics = frames.intrinsics * (sx, sy, sx, sy)
     rows = np.broadcast_to(intrinsics, (len(frames.names), 4)).astype(np.float32)
-    c2w = torch.from_numpy(frames.llff.c2w.astype(np.float32))
+    c2w = torch.from_numpy(llff.c2w.astype(np.float32))
     return Cameras(c2w, torch.from_numpy(rows.copy()), height, width)
 
 
-def _read_images(frames: _Frames, height: int | None) -> UInt8[ndarray, "n_frames height width 3"]:
+def _read_images(frames: SceneFrames, height: int | None) -> UInt8[ndarray, "n_frames height width 3"]:
     """Pictures at training size where the folder has them, else the original ones resized by area."""
     if height is None:
         resized = [p for p in frames.folder.glob("images_*x*") if p.is_dir()]
@@ -203,28 +215,37 @@ def _resize(array: ndarray, size: tuple[int, ...], interpolation: int) -> ndarra
     return cv2.resize(array, (size[1], size[0]), interpolation=interpolation)
 
 
-def _read_flows(frames: _Frames, direction: str, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def read_flow(
+    path: Path, size: tuple[int, ...]
+) -> tuple[Float[ndarray, "height width 2"], Bool[ndarray, "height width"]]:
+    """One file of optical flow and its validity, resized to `size`, the vectors in its pixels.
+
+    Raises:
+        UserError: The file does not hold what it should.
+    """
+    arrays = files.read_npz(path, "flow", "mask")
+    flow, mask = arrays["flow"].astype(np.float32), arrays["mask"]
+    if flow.ndim != 3 or flow.shape[2] != 2 or mask.shape != flow.shape[:2]:
+        raise UserError(f"{path} must hold flow (h, w, 2) and mask (h, w), but shapes are {flow.shape}, {mask.shape}.")
+    _check_finite(path, flow)
+    scale = np.array([size[1] / flow.shape[1], size[0] / flow.shape[0]], np.float32)
+    resized = _resize(mask.astype(np.uint8), size, cv2.INTER_NEAREST)
+    return _resize(flow, size, cv2.INTER_LINEAR) * scale, resized > 0
+
+
+def _read_flows(frames: SceneFrames, direction: str, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Flow and validity of all frames in one direction; the frame without that neighbour gets zeros."""
     flows = np.zeros((len(frames.names), *size, 2), np.float32)
     masks = np.zeros((len(frames.names), *size), bool)
     for index, name in enumerate(frames.names):
         if index == (len(frames.names) - 1 if direction == "fwd" else 0):
             continue
-        path = layout.flow_file(frames.folder, name, direction)
-        arrays = files.read_npz(path, "flow", "mask")
-        flow, mask = arrays["flow"].astype(np.float32), arrays["mask"]
-        if flow.ndim != 3 or flow.shape[2] != 2 or mask.shape != flow.shape[:2]:
-            raise UserError(
-                f"{path} must hold flow (h, w, 2) and mask (h, w), but shapes are {flow.shape}, {mask.shape}."
-            )
-        _check_finite(path, flow)
-        scale = np.array([size[1] / flow.shape[1], size[0] / flow.shape[0]], np.float32)
-        flows[index] = _resize(flow, size, cv2.INTER_LINEAR) * scale
-        masks[index] = _resize(mask.astype(np.uint8), size, cv2.INTER_NEAREST) > 0
+        path = layout.find_flow(frames.folder, name, index, direction)
+        flows[index], masks[index] = read_flow(path, size)
     return torch.from_numpy(flows), torch.from_numpy(masks)
 
 
-def _read_maps(frames: _Frames, part: str, size: tuple[int, ...]) -> Float[ndarray, "n_frames height width"] | None:
+def _read_maps(frames: SceneFrames, part: str, size: tuple[int, ...]) -> Float[ndarray, "n_frames height width"] | None:
     """One array a frame, or nothing where the folder has no such part."""
     if not (frames.folder / part).is_dir():
         return None
@@ -239,14 +260,14 @@ def _read_maps(frames: _Frames, part: str, size: tuple[int, ...]) -> Float[ndarr
     return np.stack(maps)
 
 
-def _read_motion_masks(frames: _Frames, size: tuple[int, ...]) -> Float[ndarray, "n_frames height width"] | None:
+def _read_motion_masks(frames: SceneFrames, size: tuple[int, ...]) -> Float[ndarray, "n_frames height width"] | None:
     if not (frames.folder / layout.MOTION_MASKS).is_dir():
         return None
     masks = [files.read_labels(frames.folder / layout.MOTION_MASKS / f"{name}.png") for name in frames.names]
     return np.stack([_resize(mask, size, cv2.INTER_NEAREST) for mask in masks]).astype(np.float32) / 255
 
 
-def _read_semantics(frames: _Frames, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def _read_semantics(frames: SceneFrames, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Features and saliency at their own size; no channels, and no saliency, where the folder has none.
 
     A network's own saliency lies beside its features, any other in a folder of its own.

@@ -1,6 +1,6 @@
 """Writes the parts of a scene folder, each file under a temporary name first; `reader` is the inverse."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,14 +13,14 @@ from saff_fast.scene import layout
 from saff_fast.scene.llff import to_llff
 
 
-def write_images(folder: Path, names: Sequence[str], images: Sequence[UInt8[ndarray, "height width 3"]]) -> None:
+def write_images(folder: Path, names: Sequence[str], images: Iterable[UInt8[ndarray, "height width 3"]]) -> None:
     """Write RGB frames at their original size."""
     for name, image in zip(names, images, strict=True):
         files.write_image(folder / layout.IMAGES / f"{name}.png", image)
 
 
 def write_training_images(
-    folder: Path, names: Sequence[str], images: Sequence[UInt8[ndarray, "height width 3"]], height: int
+    folder: Path, names: Sequence[str], images: Iterable[UInt8[ndarray, "height width 3"]], height: int
 ) -> None:
     """Write RGB frames resized (by area) to the training height."""
     for name, image in zip(names, images, strict=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from saff_fast.backends import resolve_device
@@ -75,6 +76,17 @@ def train(scene_folder: Path, run: Path, config: ExperimentConfig, report: Repor
         Trainer(scene.to(device), run, config).run(report)
 
 
+def space_around(scene: Scene, inverse_depths: Float[Tensor, "n_frames height width"]) -> NdcSpace:
+    """The space that fields of a scene live in; UserError where its cameras face several ways."""
+    try:
+        return NdcSpace.around(scene.cameras, nearest_plane(inverse_depths))
+    except ValueError as error:
+        raise UserError(
+            f"{scene.name}: the cameras must all face one way (a forward-facing capture), but some look "
+            "backwards; use a part of the video in which the camera does not turn around"
+        ) from error
+
+
 class Trainer:
     """A run in progress, on the device of its scene."""
 
@@ -87,13 +99,7 @@ class Trainer:
         checkpoint = load_checkpoint(self._folder)
         if checkpoint is None:
             self.step, self.seconds = 0, 0.0
-            try:
-                space = NdcSpace.around(scene.cameras, nearest_plane(inverse_depths))
-            except ValueError as error:
-                raise UserError(
-                    f"{scene.name}: the cameras must all face one way (a forward-facing capture), but some look "
-                    "backwards; use a part of the video in which the camera does not turn around"
-                ) from error
+            space = space_around(scene, inverse_depths)
             torch.manual_seed(config.train.seed)
             n_semantic = scene.semantics.shape[-1]
             self.model = build_model(config.field, config.occupancy, scene.cameras, space, n_semantic, config.backend)
