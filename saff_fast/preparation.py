@@ -19,7 +19,8 @@ from saff_fast.priors.backbones import choose_backbone, find_dino_weights
 from saff_fast.priors.depth import Support, add_points, densify, triangulate
 from saff_fast.priors.flow import FrameFlows
 from saff_fast.priors.frames import Frames, list_sources, read_frames
-from saff_fast.priors.motion import motion_evidence
+from saff_fast.priors.motion import MotionEvidence
+from saff_fast.priors.parallax import measure_parallax
 from saff_fast.priors.poses import Reconstruction, reconstruct, undistort
 from saff_fast.priors.record import Record, hash_files
 from saff_fast.priors.saliency import fit_saliency
@@ -35,7 +36,7 @@ Images = Sequence[UInt8[np.ndarray, "height width 3"]]
 MAX_FEATURE_HEIGHT = 144
 """Rows of the semantic features: half of 288; networks see no finer detail."""
 SPARSE = "sparse/points.npz"
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the same pictures would give another scene folder."""
 
 
@@ -145,20 +146,21 @@ class _Preparation:
     @cached_property
     def cameras(self) -> Cameras:
         """Cameras at training size."""
-        found = self.reconstruction
-        intrinsics = torch.from_numpy(np.tile(found.intrinsics, (len(found.c2w), 1)))
-        original = Cameras(torch.from_numpy(found.c2w), intrinsics, found.height, found.width)
-        return original.resized(*self.images[0].shape[:2])
+        return self.reconstruction.cameras().resized(*self.images[0].shape[:2])
 
     def _run_cameras(self) -> None:
         frames = self.frames
         height, width = frames.images[0].shape[:2]
         self.report(f"camera poses of {len(frames.images)} frames of {width} x {height}")
         found = reconstruct(frames.images, frames.names)
+        parallax = measure_parallax(found.c2w, found.points, found.visible)
         self.report(
             f"{len(found.c2w)} of {len(frames.images)} frames registered, {len(found.points)} points, "
-            f"reprojection error {found.reprojection_error:.2f} pixels"
+            f"reprojection error {found.reprojection_error:.2f} pixels, "
+            f"triangulation angle {parallax.triangulation_angle:.1f} degrees"
         )
+        if warning := parallax.warning():
+            self.report(warning)
         names = [f"{frame:05d}" for frame in range(len(frames.images))]
         writer.write_images(self.folder, names, [undistort(image, found) for image in frames.images])
         size = (found.height, found.width)
@@ -171,9 +173,10 @@ class _Preparation:
         originals = [files.read_image(self.folder / layout.IMAGES / f"{name}.png") for name in self.names]
         writer.write_training_images(self.folder, self.names, originals, self.height)
         flows, max_inverse_depth = FrameFlows(self.images), 2 / self.reconstruction.bounds()[:, 0].min()
+        evidence = MotionEvidence(self.images, flows, self.cameras, self.reconstruction.inverse_depths())
         for frame, name in enumerate(self.names):
             _write_flows(self.folder, self.names, flows, frame)
-            moving = motion_evidence(flows, self.cameras, frame)
+            moving = evidence(frame)
             writer.write_motion_mask(self.folder, name, moving)
             support = triangulate(flows, self.cameras, frame, moving, max_inverse_depth)
             disparity, confidence = densify(self._with_points(support, frame), self.images[frame], moving)
@@ -217,16 +220,18 @@ def prepare_synthetic(
     report(f"synthetic scene: {n_frames} frames of {width} x {height} and their truth")
     write_synthetic_truth(folder, scene, pose_error)
     names = [f"{frame:05d}" for frame in range(n_frames)]
-    images = []
+    images, depths = [], []
     for frame, name in enumerate(names):
         view = scene.render(frame, frame)
         images.append(view.rgb)
+        depths.extend([view.depth.min(), view.depth.max()])
         writer.write_disparity(folder, name, degraded_disparity(view, frame))
     report("optical flow and motion masks")
-    flows, cameras = FrameFlows(images), scene.cameras()
+    flows = FrameFlows(images)
+    evidence = MotionEvidence(images, flows, scene.cameras(), (1 / max(depths), 1 / min(depths)))
     for frame, name in enumerate(names):
         _write_flows(folder, names, flows, frame)
-        writer.write_motion_mask(folder, name, motion_evidence(flows, cameras, frame))
+        writer.write_motion_mask(folder, name, evidence(frame))
     report("semantic features and saliency")
     _write_semantics(folder, names, images, SyntheticBackbone(scene))
 
