@@ -37,17 +37,19 @@ UNSURE, SURE = 0.5, 1.5
 """Distances, in pixels, where evidence of the flow begins and is complete; the published threshold is the mean."""
 FLOW_SAY = 2.0
 """How much flow that no static point explains raises the residual of what shows it."""
-NOISE = 9.0
-"""Residual, of 255, that static surfaces have: glints, shadows, swaying leaves."""
+NOISE, NOISE_GAIN = 2.0, 12.0
+"""Residual that static surfaces have (glints, shadows, swaying leaves): of 255, and times a frame's median."""
+LEAST_NOISE, MOST_NOISE = 3.0, 12.0
+"""What the noise is kept between."""
 RESIDUAL_SCALE = 8.0
 """Residual beyond the noise at which a pixel moves for certain."""
-TEXTURE_SCALE = 40.0
-"""Range of colours around a pixel, of 255, from which on its agreement at some depth proves much."""
-STILLNESS = 0.025
+LEAST_CONTRAST, CONTRAST_SCALE = 4.0, 10.0
+"""Contrast over depths, of 255, from which on agreement at one proves something, and how much beyond it proves all."""
+STILLNESS = 0.001
 """Trust that what nothing is known of stands still, compared with that of a certain pixel."""
-SMOOTHNESS = 1.0
+SMOOTHNESS = 4.0
 """Say of an edge between alike neighbours compared with that of a certain pixel."""
-LEAST_SHARE, FULL_SHARE = 0.45, 0.9
+LEAST_SHARE, FULL_SHARE = 0.45, 0.95
 """Share of motion, after completion, where evidence begins and where it is complete."""
 
 
@@ -102,16 +104,16 @@ class MotionEvidence:
 
     def __call__(self, frame: int) -> Float[np.ndarray, "h w"]:
         """Evidence, 0 (static or unknown) to 1, at the size of the cameras; above one half counts as moving."""
-        residual = self._residual(frame)
-        rows, columns = residual.shape
+        fit = self._residual(frame)
+        rows, columns = fit.residual.shape
+        noise = np.clip(NOISE + NOISE_GAIN * np.median(fit.residual), LEAST_NOISE, MOST_NOISE)
         flow = flow_evidence(self._flows, self._cameras, frame).astype(np.float32)
-        residual = residual * (1 + FLOW_SAY * cv2.resize(flow, (columns, rows), interpolation=cv2.INTER_AREA))
+        residual = fit.residual * (1 + FLOW_SAY * cv2.resize(flow, (columns, rows), interpolation=cv2.INTER_AREA))
         image = cv2.resize(self._images[frame], (columns, rows), interpolation=cv2.INTER_AREA)
-        square = np.ones((3, 3), np.uint8)
-        texture = cv2.subtract(cv2.dilate(image, square), cv2.erode(image, square)).max(-1).astype(np.float64)
-        moves = ((residual - NOISE) / RESIDUAL_SCALE).clip(0, 1.5)
-        # A pixel of one colour with its neighbours agrees at many depths, whether it moves or not.
-        stands = (1 - residual / NOISE).clip(0, 1) * texture / (texture + TEXTURE_SCALE)
+        moves = ((residual - noise) / RESIDUAL_SCALE).clip(0, 1.5)
+        # What agrees at every depth may move or not.
+        proof = ((fit.contrast - LEAST_CONTRAST) / CONTRAST_SCALE).clip(0, 1)
+        stands = (1 - residual / noise).clip(0, 1) * proof
         # Completion weighs edges by `SMOOTHNESS` against pixels of weight 1/4.
         share = membrane((moves + stands) / 4 + STILLNESS, moves / 4, image.astype(np.float64) / 255, SMOOTHNESS)
         evidence = (share - LEAST_SHARE) / (FULL_SHARE - LEAST_SHARE)

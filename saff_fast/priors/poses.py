@@ -135,7 +135,7 @@ def _moving_parts(
     size = (found.width, found.height)
     masks = []
     for frame in range(len(images)):
-        moving = (residual(frame) > MOVING_RESIDUAL).astype(np.uint8)
+        moving = (residual(frame).residual > MOVING_RESIDUAL).astype(np.uint8)
         masks.append(cv2.resize(cv2.dilate(moving, disk), size, interpolation=cv2.INTER_NEAREST) > 0)
     return masks
 

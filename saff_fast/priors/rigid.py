@@ -1,6 +1,7 @@
 """What no rigid surface explains: colours of a frame that its other frames show at no depth."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -29,6 +30,17 @@ def witnesses(frame: int, n_frames: int) -> list[int]:
     far = [other for other in others if abs(other - frame) > NEAR]
     room = min(MAX_WITNESSES - len(near), len(far))
     return sorted(near + [far[i] for i in np.linspace(0, len(far) - 1, room).round().astype(int)])
+
+
+@dataclass(frozen=True)
+class RigidFit:
+    """How well static surfaces explain one frame; 0 where too few other frames look."""
+
+    residual: Float[np.ndarray, "rows columns"]
+    """Colour difference at the best depth, 0 to 60 of 255."""
+    contrast: Float[np.ndarray, "rows columns"]
+    """By how much the difference is larger at a depth taken at random: next to 0 where colours are even along the
+    epipolar lines, so that agreement at the best depth proves nothing."""
 
 
 class RigidResidual:
@@ -63,21 +75,26 @@ class RigidResidual:
         self._high = [_with_opacity(cv2.dilate(image, square)) for image in self._images]
         self._inverse_depths = np.linspace(*inverse_depths, N_DEPTHS)
 
-    def __call__(self, frame: int) -> Float[np.ndarray, "rows columns"]:
-        """Colour difference, 0 to 60 of 255, at no more than `max_height` rows; 0 where too few other frames look."""
+    def __call__(self, frame: int) -> RigidFit:
+        """How well static surfaces explain a frame, at no more than `max_height` rows."""
         others = witnesses(frame, len(self._images))
         views = [relative_view(self._cameras, frame, other) for other in others]
         shape = self._images[frame].shape[:2]
-        best, most = np.full(shape, CEILING, np.float32), np.zeros(shape, int)
+        best, total, most = np.full(shape, CEILING, np.float32), np.zeros(shape, np.float32), np.zeros(shape, int)
         for inverse_depth in self._inverse_depths:
             said = np.sort([self._outside(frame, *pair, inverse_depth) for pair in zip(others, views, strict=True)], 0)
             seen = (said < 255).sum(0)
             rank = (QUANTILE * seen).astype(int).clip(0, len(others) - 1)
             cost = np.minimum(np.take_along_axis(said, rank[None], 0)[0], CEILING).astype(np.float32)
-            cost[seen < MIN_SHARE * len(others)] = CEILING
-            best = np.minimum(best, cv2.GaussianBlur(cost, (0, 0), 0.7))
+            known = (seen >= MIN_SHARE * len(others)).astype(np.float32)
+            # Smoothed over what is seen alone, or what is out of view would count against its neighbours.
+            near = cv2.GaussianBlur(known, (0, 0), 0.7)
+            cost = cv2.GaussianBlur(cost * known, (0, 0), 0.7) / np.maximum(near, 1e-6)
+            cost[known == 0] = CEILING
+            best, total = np.minimum(best, cost), total + cost
             most = np.maximum(most, seen)
-        return np.where(most < MIN_SHARE * len(others), 0, best)
+        judged = most >= MIN_SHARE * len(others)
+        return RigidFit(best * judged, (total / N_DEPTHS - best) * judged)
 
     def _outside(
         self, frame: int, other: int, view: RelativeView, inverse_depth: float

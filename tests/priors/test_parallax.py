@@ -24,5 +24,5 @@ def test_a_camera_that_hardly_moves_is_warned_of():
     points = np.array([[0.0, 0, 1], [0.2, 0, 1], [-0.2, 0, 1]])
     found = measure_parallax(cameras((0, 0, 0), (0.002, 0, 0), (0.004, 0, 0)), points, np.ones((3, 3), bool))
     assert found.triangulation_angle == pytest.approx(0.229, abs=0.01)
-    assert "meet at 0.23 degrees" in found.warning()
+    assert "meet at 0.22 degrees" in found.warning()
     assert "0.115 degrees a frame (DyCheck" in found.warning()
