@@ -18,7 +18,7 @@ from saff_fast import files
 from saff_fast.geometry.cameras import Cameras
 from saff_fast.priors.depth import Support, add_points, densify, triangulate
 from saff_fast.priors.flow import FrameFlows
-from saff_fast.priors.motion import NEIGHBOURS, motion_evidence
+from saff_fast.priors.motion import NEIGHBOURS, MotionEvidence
 from saff_fast.priors.poses import Reconstruction
 from saff_fast.scene import layout, writer
 from saff_fast.scene.reader import read_flow
@@ -96,10 +96,7 @@ class PreparedFrames:
     @cached_property
     def cameras(self) -> Cameras:
         """Cameras at training size."""
-        found = self.reconstruction
-        intrinsics = torch.from_numpy(np.tile(found.intrinsics, (len(found.c2w), 1)))
-        original = Cameras(torch.from_numpy(found.c2w), intrinsics, found.height, found.width)
-        return original.resized(*self.size)
+        return self.reconstruction.cameras().resized(*self.size)
 
     @cached_property
     def max_inverse_depth(self) -> float:
@@ -110,6 +107,11 @@ class PreparedFrames:
     def flows(self) -> FrameFlows:
         """Optical flow between frames."""
         return _StoredFlows(self.folder, self.names, self.images)
+
+    @cached_property
+    def motion_evidence(self) -> MotionEvidence:
+        """What moves."""
+        return MotionEvidence(self.images, self.flows, self.cameras, self.reconstruction.inverse_depths())
 
     def moving(self, frame: int, size: tuple[int, int] | None = None) -> Float[np.ndarray, "rows columns"]:
         """Evidence of motion, 0 to 1, averaged over the pixels of another size if one is given."""
@@ -169,8 +171,7 @@ def flow_files(frames: PreparedFrames, pair: Pair) -> list[Path]:
 
 def write_motion(frames: PreparedFrames, frame: int) -> None:
     """The motion mask of a frame."""
-    moving = motion_evidence(frames.flows, frames.cameras, frame)
-    writer.write_motion_mask(frames.folder, frames.names[frame], moving)
+    writer.write_motion_mask(frames.folder, frames.names[frame], frames.motion_evidence(frame))
 
 
 def motion_files(frames: PreparedFrames, frame: int) -> list[Path]:

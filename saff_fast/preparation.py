@@ -7,24 +7,28 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from saff_fast import files, frame_priors
 from saff_fast.capture.capture import Capture, find_capture
 from saff_fast.capture.frames import Frames
+from saff_fast.capture.published import FLOW
 from saff_fast.capture.selection import ALL_FRAMES, Selection
 from saff_fast.capture.survey import survey
 from saff_fast.errors import UserError
+from saff_fast.files import list_files
 from saff_fast.frame_priors import LazySequence, PreparedFrames
 from saff_fast.priors.backbones import choose_backbone, find_dino_weights
 from saff_fast.priors.flow import FrameFlows
 from saff_fast.priors.known_poses import with_known_poses
-from saff_fast.priors.motion import motion_evidence
+from saff_fast.priors.motion import MotionEvidence
+from saff_fast.priors.parallax import measure_parallax
 from saff_fast.priors.poses import reconstruct, undistort
 from saff_fast.priors.record import Record, hash_files
 from saff_fast.priors.saliency import fit_saliency
 from saff_fast.priors.semantics import Backbone, compute_semantics
 from saff_fast.priors.stages import Stage, StageProgress, run_stages
+from saff_fast.priors.user_masks import read_user_masks
 from saff_fast.scene import layout, writer
 from saff_fast.scene.synthetic import SyntheticBackbone, SyntheticScene, degraded_disparity, write_synthetic_truth
 from saff_fast.workers import Workers, available_cores
@@ -77,6 +81,7 @@ def prepare(
     weights: Path | None = None,
     report: Report = print,
     selection: Selection = ALL_FRAMES,
+    masks: Path | None = None,
     execution: Execution = Execution(),  # noqa: B008 (frozen)
 ) -> PreparationReport:
     """Write the scene folder of a video, of pictures or of a capture: cameras, flow, motion, depth, semantics, saliency.
@@ -93,6 +98,7 @@ def prepare(
         weights: DINO ViT-S/8 weights for semantics and saliency; looked for in the local caches when not given.
         report: Told what is being done.
         selection: Which frames are taken.
+        masks: Folder of masks of what moves, which count where there are any (see `read_user_masks`).
         execution: What to do again, with how many processes, and who is told how far it is.
 
     Raises:
@@ -102,11 +108,13 @@ def prepare(
         raise UserError(f"--height must be between 16 and 4320 pixels, but it is {height}.")
     if weights is not None and not weights.is_file():
         raise UserError(f"--weights must be a file with DINO ViT-S/8 weights, but there is no file {weights}.")
+    if masks is not None and not masks.is_dir():
+        raise UserError(f"--masks must be a folder of masks (PNG), but there is no folder {masks}.")
     capture = find_capture(source, selection)
     record = Record.open(scene_folder, source, hash_files(capture.files))
     n_workers = execution.n_workers or available_cores()
     with Workers(partial(PreparedFrames, scene_folder, height), n_workers) as workers:
-        job = _Preparation(capture, scene_folder, weights or find_dino_weights(), workers, report)
+        job = _Preparation(capture, scene_folder, weights or find_dino_weights(), masks, workers, report)
         ran = run_stages(job.stages(record.source_hash), record, execution.redo, execution.on_progress)
         if not ran:
             report(f"{scene_folder} is up to date: nothing to do.")
@@ -118,9 +126,16 @@ class _Preparation:
     """The stages of one `prepare`."""
 
     def __init__(
-        self, capture: Capture, folder: Path, weights: Path | None, workers: Workers[PreparedFrames], report: Report
+        self,
+        capture: Capture,
+        folder: Path,
+        weights: Path | None,
+        masks: Path | None,
+        workers: Workers[PreparedFrames],
+        report: Report,
     ):
-        self.capture, self.folder, self.weights, self.workers, self.report = capture, folder, weights, workers, report
+        self.capture, self.folder, self.weights, self.masks = capture, folder, weights, masks
+        self.workers, self.report = workers, report
 
     def stages(self, source_hash: str) -> list[Stage]:
         """In the order in which they read what others write."""
@@ -129,12 +144,15 @@ class _Preparation:
         depth = (layout.DISPARITY, layout.CONFIDENCE)
         flow, motion = "flow_i*", layout.MOTION_MASKS
         semantics, saliency = (layout.SEMANTICS,), (layout.SALIENCY,)
+        masks = () if self.masks is None else (hash_files(list_files(self.masks, ".png")),)
         size, source = (self.workers.context.height,), (source_hash, vars(self.capture.selection))
         return [
             Stage("cameras", (), cameras, self._run_cameras, source, lambda: self.frames),
             Stage("images", (layout.IMAGES,), (TRAINING_IMAGES,), self._run_images, size),
             Stage("flow", (TRAINING_IMAGES,), (flow,), self._run_flow, self._given(FLOW)),
-            Stage("motion", ("sparse", flow, TRAINING_IMAGES), (motion,), self._run_motion, self._given(motion)),
+            Stage(
+                "motion", ("sparse", flow, TRAINING_IMAGES), (motion,), self._run_motion, masks + self._given(motion)
+            ),
             Stage("depth", ("sparse", flow, motion, TRAINING_IMAGES), depth, self._run_depth, self._given(*depth)),
             Stage("semantics", (TRAINING_IMAGES,), semantics, self._run_semantics, (network, *self._given(*semantics))),
             Stage("saliency", (*semantics, motion), saliency, self._run_saliency, self._given(*saliency)),
@@ -163,10 +181,14 @@ class _Preparation:
             if known is None
             else with_known_poses(frames, known.c2w, known.intrinsics, known.points)
         )
+        parallax = measure_parallax(found.c2w, found.points, found.visible)
         self.report(
             f"{len(found.c2w)} of {len(frames)} frames registered, {len(found.points)} points, "
-            f"reprojection error {found.reprojection_error:.2f} pixels"
+            f"reprojection error {found.reprojection_error:.2f} pixels, "
+            f"triangulation angle {parallax.triangulation_angle:.1f} degrees"
         )
+        if warning := parallax.warning():
+            self.report(warning)
         names = [f"{frame:05d}" for frame in range(len(frames))]
         writer.write_images(self.folder, names, (undistort(image, found) for image in frames))
         if self.capture.priors is not None:
@@ -176,7 +198,7 @@ class _Preparation:
             writer.write_cameras(self.folder, names, found.c2w, found.intrinsics, size, found.bounds())
         files.save_npz(self.folder / layout.SPARSE, **{name: np.asarray(value) for name, value in vars(found).items()})
         del self.frames
-        return "COLMAP, incremental mapping" if known is None else f"kept from a {self.capture.kind}"
+        return "COLMAP" if known is None else f"kept from a {self.capture.kind}"
 
     def _run_images(self, tell: Tell) -> str:
         frames = range(len(self.prepared.names))
@@ -190,11 +212,13 @@ class _Preparation:
         return "DIS optical flow" + (f", {FLOW} kept from the source" if kept else "")
 
     def _run_motion(self, tell: Tell) -> str:
-        if self._keep(layout.MOTION_MASKS):
+        if self.masks is None and self._keep(layout.MOTION_MASKS):
             return _KEPT
         frames = range(len(self.prepared.names))
+        for frame, mask in self._user_masks().items():
+            writer.write_motion_mask(self.folder, self.prepared.names[frame], mask)
         self._each(frame_priors.write_motion, frames, frame_priors.motion_files, tell)
-        return "distance from epipolar lines"
+        return "what no static surface and no static point explain"
 
     def _run_depth(self, tell: Tell) -> str:
         if self._keep(layout.DISPARITY):
@@ -228,6 +252,14 @@ class _Preparation:
             writer.write_saliency(self.folder, name, model.saliency(features[frame], motions[frame]))
             tell(frame + 1, len(names), 0)
         return "motion and contrast of features"
+
+    def _user_masks(self) -> dict[int, Float[np.ndarray, "height width"]]:
+        """By frame; masks are named like the pictures of the source, those of a video like the scene's."""
+        if self.masks is None:
+            return {}
+        is_video = self.capture.kind == "video"
+        names = self.prepared.names if is_video else [Path(name).stem for name in self.capture.open().names]
+        return read_user_masks(self.masks, names, *self.prepared.size)
 
     def _given(self, *parts: str) -> tuple[str, ...]:
         """Hash of those parts that come with the source: what a stage that keeps them depends on."""
@@ -282,17 +314,19 @@ def prepare_synthetic(
     report(f"synthetic scene: {n_frames} frames of {width} x {height} and their truth")
     write_synthetic_truth(folder, scene, pose_error)
     names = [f"{frame:05d}" for frame in range(n_frames)]
-    images = []
+    images, depths = [], []
     for frame, name in enumerate(names):
         view = scene.render(frame, frame)
         images.append(view.rgb)
+        depths.extend([view.depth.min(), view.depth.max()])
         writer.write_disparity(folder, name, degraded_disparity(view, frame))
     report("optical flow and motion masks")
-    flows, cameras = FrameFlows(images), scene.cameras()
+    flows = FrameFlows(images)
     for pair in frame_priors.frame_pairs(n_frames, (1,)):
         frame_priors.write_flow_pair(folder, names, flows, pair)
+    evidence = MotionEvidence(images, flows, scene.cameras(), (1 / max(depths), 1 / min(depths)))
     for frame, name in enumerate(names):
-        writer.write_motion_mask(folder, name, motion_evidence(flows, cameras, frame))
+        writer.write_motion_mask(folder, name, evidence(frame))
     report("semantic features and saliency")
     write_features(folder, names, images, SyntheticBackbone(scene))
 

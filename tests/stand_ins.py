@@ -41,7 +41,6 @@ def true_reconstruction(scene, views):
 def put_in_place(replace, scene, views):
     """Call `replace(module, name, function)` for all that is stood in for."""
 
-
     def with_known_poses(images, c2w, intrinsics, held):
         found = true_reconstruction(scene, views)
         return changed(found, c2w=c2w, intrinsics=intrinsics, distorted_intrinsics=intrinsics)

@@ -9,7 +9,7 @@ import pytest
 from saff_fast import frame_priors, preparation
 from saff_fast.capture.selection import Selection
 from saff_fast.errors import UserError
-from saff_fast.files import read_image, write_image
+from saff_fast.files import read_image, read_labels, write_image
 from saff_fast.preparation import Execution, prepare, prepare_synthetic
 from saff_fast.priors.record import RECORD
 from saff_fast.scene import writer
@@ -201,11 +201,14 @@ def test_the_scene_of_other_pictures_is_left_alone(tmp_path, source):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"height": 8}, "--height must be between 16 and 4320"), ({"weights": "none.pth"}, "--weights must be a file")],
+    [
+        ({"height": 8}, "--height must be between 16 and 4320"),
+        ({"weights": "none.pth"}, "--weights must be a file"),
+        ({"masks": "none"}, "--masks must be a folder"),
+    ],
 )
 def test_bad_options_are_named(tmp_path, source, options, message):
-    if "weights" in options:
-        options = {"weights": tmp_path / options["weights"]}
+    options = {name: tmp_path / value if isinstance(value, str) else value for name, value in options.items()}
     with pytest.raises(UserError, match=message):
         prepare(source, tmp_path / "scene", **options)
     assert not (tmp_path / "scene").exists()
@@ -269,6 +272,19 @@ def test_given_cameras_are_kept(tmp_path, source, views):
     np.testing.assert_allclose(opencv_poses(rows), np.stack(poses)[:, :3], atol=1e-12)
     camera = json.loads((tmp_path / "scene" / "cameras.json").read_text())
     assert camera["intrinsics"] == pytest.approx([40, 40, WIDTH / 2, HEIGHT / 2])
+
+
+def test_masks_of_the_user_count(tmp_path, source):
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[:, :10] = 255
+    write_image(tmp_path / "masks" / "shot 2.png", mask)
+    prepare(source, tmp_path / "scene", height=HEIGHT)
+    before = snapshot(tmp_path / "scene" / "motion_masks")
+    report = prepare(source, tmp_path / "scene", height=HEIGHT, masks=tmp_path / "masks")
+    assert report.stages == ("motion", "depth", "saliency")
+    after = snapshot(tmp_path / "scene" / "motion_masks")
+    assert [path.name for path in after if after[path][1] != before[path][1]] == ["00002.png"]
+    np.testing.assert_array_equal(read_labels(tmp_path / "scene" / "motion_masks" / "00002.png"), mask)
 
 
 def test_a_range_is_part_of_what_a_scene_is(tmp_path, source):

@@ -6,6 +6,7 @@ from typing import Annotated
 import tyro
 
 from saff_fast.cli.progress import ProgressLine, describe_stage
+
 _ALL = "(default: all)"
 
 
@@ -21,6 +22,7 @@ def prepare(
     weights: Annotated[
         Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: those found, see `saff-fast doctor`)")
     ] = None,
+    masks: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: none)")] = None,
     redo: Annotated[tuple[str, ...], tyro.conf.arg(metavar="STEP"), tyro.conf.UseAppendAction] = (),
     report: bool = False,
 ) -> None:
@@ -38,6 +40,8 @@ def prepare(
         max_frames: At most so many frames, spread evenly over the range.
         height: Height of the training images [pixels]; the width follows.
         weights: DINO ViT-S/8 weights, for semantics and saliency.
+        masks: Masks of what moves (PNG, not black where it does) for all frames or some, named like the pictures, or
+            like those in SCENE/images for a video. They take the place of what is found.
         redo: Run a step again: cameras, images, flow, motion, depth, semantics or saliency. Those that read what it
             writes follow if that comes out differently. May be given several times.
         report: Write SCENE/report.html, a page that shows every prior of every frame.
@@ -49,7 +53,9 @@ def prepare(
     selection = Selection(fps, start, end, max_frames)
     with ProgressLine() as line:
         execution = Execution(redo=redo, on_progress=lambda progress: line.show(describe_stage(progress)))
-        found = run_prepare(source, scene, height=height, weights=weights, selection=selection, execution=execution)
+        found = run_prepare(
+            source, scene, height=height, weights=weights, selection=selection, masks=masks, execution=execution
+        )
     print(f"Scene: {scene}, {found.n_frames} frames, mean reprojection error {found.reprojection_error:.2f} px")
     if report:
         from saff_fast.report.page import write_report

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import scipy.sparse
-import scipy.sparse.linalg
 from jaxtyping import Bool, Float, UInt8
 
 from saff_fast.geometry.cameras import Cameras
 from saff_fast.priors.flow import FrameFlows
-from saff_fast.priors.motion import NEIGHBOURS, RelativeView, pixel_centres, relative_view
+from saff_fast.priors.membrane import membrane
+from saff_fast.priors.motion import NEIGHBOURS
+from saff_fast.priors.two_view import RelativeView, pixel_centres, relative_view
 
 N_STEPS = 4
 CAUCHY_SCALE = 1.0
@@ -23,8 +23,6 @@ POINT_WEIGHT = 4.0
 """Say of a matched point compared with that of a pixel's certain flow."""
 SMOOTHNESS = 0.5
 """Say of an edge between alike neighbours compared with that of a pixel's certain flow."""
-COLOUR_SCALE = 0.04
-"""Colour difference, of 1, over which neighbours cease to be alike."""
 MAX_HEIGHT = 144
 """Rows at which the interpolation is solved; matches are no finer."""
 MOVER_CONFIDENCE = 0.1
@@ -114,32 +112,13 @@ def densify(
     guide = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float64) / 255
     # A trace of the mean everywhere keeps the system solvable where nothing is known.
     mean = weighted.sum() / max(weight.sum(), 1e-12)
-    inverse = _membrane(weight + 1e-6, weighted + 1e-6 * mean, guide)
+    inverse = membrane(weight + 1e-6, weighted + 1e-6 * mean, guide, SMOOTHNESS)
     movers = (cv2.resize(moving, size, interpolation=cv2.INTER_AREA) > 0.5).astype(np.uint8)
     inverse = _fill_movers(inverse, movers)
     reach = cv2.GaussianBlur(weight, (0, 0), max(rows / 36, 2))
     confidence = reach / (reach + 0.1)
     confidence = np.where(movers > 0, MOVER_CONFIDENCE, confidence)
     return tuple(cv2.resize(x.astype(np.float32), (width, height)) for x in (inverse, confidence))
-
-
-def _membrane(
-    weight: Float[np.ndarray, "h w"], weighted: Float[np.ndarray, "h w"], guide: Float[np.ndarray, "h w 3"]
-) -> Float[np.ndarray, "h w"]:
-    """Minimiser of `sum weight (d - s)^2 + sum stiffness (d_p - d_q)^2`, with `weighted = weight s`."""
-    height, width = weight.shape
-    index = np.arange(height * width).reshape(height, width)
-    pairs, stiffness = [], []
-    for a, b in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
-        difference = np.abs(guide[a] - guide[b]).max(-1)
-        pairs.append(np.stack([index[a].ravel(), index[b].ravel()]))
-        stiffness.append(SMOOTHNESS * (np.exp(-difference / COLOUR_SCALE) + 1e-3).ravel())
-    (p, q), s = np.concatenate(pairs, axis=1), np.concatenate(stiffness)
-    n = height * width
-    edges = scipy.sparse.coo_matrix((np.concatenate([s, s]), (np.concatenate([p, q]), np.concatenate([q, p]))), (n, n))
-    diagonal = weight.ravel() + np.asarray(edges.sum(1)).ravel()
-    system = (scipy.sparse.diags(diagonal) - edges).tocsc()
-    return scipy.sparse.linalg.spsolve(system, weighted.ravel(), permc_spec="MMD_AT_PLUS_A").reshape(height, width)
 
 
 def _fill_movers(inverse: Float[np.ndarray, "h w"], movers: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:

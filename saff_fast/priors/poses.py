@@ -1,19 +1,32 @@
 """Camera poses and sparse points by structure from motion (COLMAP, Schoenberger and Frahm, CVPR 2016)."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, UInt8
 
 from saff_fast.errors import UserError
 from saff_fast.files import write_image
+from saff_fast.geometry.cameras import Cameras
+from saff_fast.priors.rigid import RigidResidual
+from saff_fast.priors.structure_from_motion import EFFORTS, MIN_FEATURES, PairwiseMatches, is_good, rank, refine
 
+MASK_HEIGHT = 48
+"""Rows at which movers are looked for between the passes; they are masked with a margin of as coarse a pixel."""
+MOVING_RESIDUAL = 12.0
+"""Colour difference, of 255, from which on features are left out of the second pass."""
+TURNING_SHARE = 0.7
+"""Share of the pairs of frames that one homography explains from which on the camera seems only to turn."""
 PINHOLE_TOLERANCE = 0.1
 """Pixels by which the mean reprojection error may rise for pictures to be taken as free of distortion."""
+PINHOLE_LOSS = 0.02
+"""Share of the observations that may be lost by it."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +54,27 @@ class Reconstruction:
         depths = self.depths()
         return np.array([np.percentile(d[v], [5, 95]) for d, v in zip(depths, self.visible, strict=True)])
 
+    def inverse_depths(self) -> tuple[float, float]:
+        """Least and largest inverse depth at which surfaces are looked for: what the points say, with a margin."""
+        bounds = self.bounds()
+        return 0.3 / float(bounds[:, 1].max()), 1.4 / float(bounds[:, 0].min())
+
+    def cameras(self) -> Cameras:
+        """The undistorted cameras, one a frame."""
+        intrinsics = torch.from_numpy(np.tile(self.intrinsics, (len(self.c2w), 1)))
+        return Cameras(torch.from_numpy(self.c2w), intrinsics, self.height, self.width)
+
     def depths(self) -> Float[np.ndarray, "n_frames n_points"]:
         """Depth of every point along every camera's z."""
         return np.einsum("nj,npj->np", self.c2w[:, :, 2], self.points[None] - self.c2w[:, None, :, 3])
 
 
 def reconstruct(images: Sequence[UInt8[np.ndarray, "h w 3"]], names: Sequence[str], seed: int = 0) -> Reconstruction:
-    """Structure from motion over all frames with one shared camera.
+    """Structure from motion over all frames with one shared camera, in two passes.
+
+    The first pass tries harder and harder until all frames register with less than a pixel of error, or else keeps the
+    attempt with the most frames, points and the least error, in this order. Its cameras tell what moves
+    (`RigidResidual`); the second pass maps once more without the matches of that, and counts unless it loses frames.
 
     Args:
         images: Frames of one size, at least four.
@@ -56,73 +83,92 @@ def reconstruct(images: Sequence[UInt8[np.ndarray, "h w 3"]], names: Sequence[st
             reconstruction depends on is sampled by the seed, not by the order in which threads finish.
 
     Raises:
-        UserError: Not all frames register.
+        UserError: Not all frames register; the message says what is known of the reason.
     """
     files = [f"{i:05d}.png" for i in range(len(images))]
     with tempfile.TemporaryDirectory(prefix="saff-fast-") as folder:
         for file, image in zip(files, images, strict=True):
             write_image(Path(folder) / "images" / file, image)
-        best = _map(Path(folder), files, seed)
-        registered = {image.name for image in best.images.values() if image.has_pose} if best else set()
-        missing = [name for file, name in zip(files, names, strict=True) if file not in registered]
-        if missing:
-            raise UserError(_missing_message(missing, len(names)))
-        return _read(_simplified(best), files)
+        first = _first_pass(Path(folder), files, names, seed)
+        found = _read(_refined(first.model), files)
+        first.matches.drop(_moving_parts(images, found))
+        again = first.map(first.matches)
+        if not is_good(again, len(files)):
+            return found
+        return _read(_refined(again), files)
 
 
-def _missing_message(missing: list[str], n_frames: int) -> str:
+@dataclass(frozen=True)
+class _Pass:
+    """A model with the matches it is made of and the mapper that made it."""
+
+    matches: PairwiseMatches
+    map: Callable[[PairwiseMatches], Any]
+    model: Any
+    """pycolmap's Reconstruction."""
+
+
+def _first_pass(folder: Path, files: Sequence[str], names: Sequence[str], seed: int) -> _Pass:
+    """The best attempt over all efforts and mappers, which ends at the first good one."""
+    attempts = []
+    for effort in EFFORTS:
+        matches = PairwiseMatches(folder, files, effort, seed)
+        for mapper in (PairwiseMatches.map_incrementally, PairwiseMatches.map_globally):
+            attempts.append(_Pass(matches, mapper, mapper(matches)))
+            if is_good(attempts[-1].model, len(files)):
+                return attempts[-1]
+    best = max(attempts, key=lambda attempt: rank(attempt.model))
+    registered = {image.name for image in best.model.images.values() if image.has_pose} if best.model else set()
+    missing = [name for file, name in zip(files, names, strict=True) if file not in registered]
+    if missing:
+        raise UserError(_missing_message(missing, len(names), attempts[-1].matches))
+    return best
+
+
+def _moving_parts(
+    images: Sequence[UInt8[np.ndarray, "h w 3"]], found: Reconstruction
+) -> list[Bool[np.ndarray, "height width"]]:
+    """What no static surface explains in each frame, with a margin that covers what undistortion moves."""
+    undistorted = [undistort(image, found) for image in images]
+    residual = RigidResidual(undistorted, found.cameras(), found.inverse_depths(), MASK_HEIGHT)
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
+    size = (found.width, found.height)
+    masks = []
+    for frame in range(len(images)):
+        moving = (residual(frame).residual > MOVING_RESIDUAL).astype(np.uint8)
+        masks.append(cv2.resize(cv2.dilate(moving, disk), size, interpolation=cv2.INTER_NEAREST) > 0)
+    return masks
+
+
+def _missing_message(missing: list[str], n_frames: int, matches: PairwiseMatches) -> str:
     shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
-    return (
-        f"the camera poses of all {n_frames} frames must be found, but {len(missing)} did not register ({shown}); "
-        "leave those frames out, or film with more sideways motion and texture."
-    )
+    what = f"the camera poses of all {n_frames} frames must be found, but {len(missing)} did not register ({shown})"
+    if matches.n_features() < MIN_FEATURES:
+        return (
+            f"{what}: the frames have too little texture, {matches.n_features():.0f} features each; film things with "
+            "texture, sharply and in good light."
+        )
+    if matches.homography_share() > TURNING_SHARE:
+        return (
+            f"{what}: the camera stands still or only turns, so that nothing tells depths apart; film while moving "
+            "sideways, or bring poses from elsewhere (a COLMAP model or a transforms.json)."
+        )
+    return f"{what}; leave those frames out, or film with more sideways motion and texture."
 
 
-def _map(folder: Path, files: list[str], seed: int):
-    """The largest model that incremental mapping finds, or None."""
+def _refined(model):
+    """The model adjusted robustly, without distortion where that explains the pictures as well."""
     import pycolmap
 
-    pycolmap.logging.minloglevel = int(pycolmap.logging.FATAL)
-    pycolmap.set_random_seed(seed)
-    database, images = folder / "database.db", folder / "images"
-    pycolmap.extract_features(
-        database,
-        images,
-        image_names=files,
-        camera_mode=pycolmap.CameraMode.SINGLE,
-        reader_options=pycolmap.ImageReaderOptions(camera_model="SIMPLE_RADIAL"),
-    )
-    verification = pycolmap.TwoViewGeometryOptions()
-    verification.ransac.random_seed = seed
-    pycolmap.match_exhaustive(database, verification_options=verification)
-    options = pycolmap.IncrementalPipelineOptions()
-    options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = seed
-    # Several threads sum in no fixed order; mapping takes seconds on one.
-    options.num_threads = options.mapper.num_threads = 1
-    options.extract_colors = False
-    models = pycolmap.incremental_mapping(database, images, folder / "sparse", options)
-    return max(models.values(), key=lambda model: model.num_reg_images(), default=None)
-
-
-def _simplified(model):
-    """The model without distortion where that explains the pictures as well, so that they can stay as they are."""
-    import pycolmap
-
-    pinhole = pycolmap.Reconstruction(model)
+    distorted = refine(model)
+    pinhole = pycolmap.Reconstruction(distorted)
     for camera in pinhole.cameras.values():
         camera.params = [*camera.params[:3], 0.0]
-    options = pycolmap.BundleAdjustmentOptions()
-    options.refine_extra_params = False
-    options.print_summary = False
-    options.ceres.solver_options.num_threads = 1
-    config = pycolmap.BundleAdjustmentConfig()
-    for image_id in pinhole.images:
-        config.add_image(image_id)
-    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
-    pycolmap.create_default_bundle_adjuster(options, config, pinhole).solve()
-    pinhole.update_point_3d_errors()
-    rise = pinhole.compute_mean_reprojection_error() - model.compute_mean_reprojection_error()
-    return pinhole if rise < PINHOLE_TOLERANCE else model
+    pinhole = refine(pinhole, distorted=False, n_rounds=1)
+    rise = pinhole.compute_mean_reprojection_error() - distorted.compute_mean_reprojection_error()
+    # Dropped observations would hide what distortion explained.
+    lost = 1 - pinhole.compute_num_observations() / distorted.compute_num_observations()
+    return pinhole if rise < PINHOLE_TOLERANCE and lost < PINHOLE_LOSS else distorted
 
 
 def _read(model, files: list[str]) -> Reconstruction:

@@ -21,6 +21,7 @@ class ExactWorld:
         self.block[12:24, 20:40] = True
         self.velocity = np.array(velocity)
         self.inverse_depth = [self._inverse_depth(frame) for frame in range(5)]
+        self.images = [self._picture(frame) for frame in range(5)]
         images = [np.full((HEIGHT, WIDTH, 3), frame, np.uint8) for frame in range(5)]
         self.flows = FrameFlows(images, lambda a, b: self.flow(int(a[0, 0, 0]), int(b[0, 0, 0])))
 
@@ -31,6 +32,18 @@ class ExactWorld:
         )
         depth = (4 + 0.3 * origins[:, 0] - origins[:, 2]) / (directions[:, 2] - 0.3 * directions[:, 0])
         return (1 / depth).reshape(HEIGHT, WIDTH).numpy()
+
+    def _picture(self, frame):
+        """The plane with waves of colour over x and y; the block has waves of its own, which run on."""
+        pixels = self.cameras.pixel_grid().double()
+        origins, directions = self.cameras.world_rays(torch.full((len(pixels),), frame), pixels)
+        points = (origins + directions / torch.from_numpy(self.inverse_depth[frame]).reshape(-1, 1)).numpy()
+        x, y = points[:, 0].reshape(HEIGHT, WIDTH), points[:, 1].reshape(HEIGHT, WIDTH)
+        phases = np.stack([7 * x + 3 * y, 5 * y - 4 * x, 6 * x * y], -1)
+        if self.velocity.any():
+            own = np.stack([2 * x - 9 * y, 8 * x + y, 3 * x + 7 * y], -1) + 2 * frame
+            phases[self.block] = own[self.block]
+        return np.rint(127 + 100 * np.sin(phases)).astype(np.uint8)
 
     def flow(self, source, target):
         pixels = self.cameras.pixel_grid().double()

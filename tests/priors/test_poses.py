@@ -34,14 +34,21 @@ def test_undistortion_moves_pixels_where_a_pinhole_sees_them():
     assert np.abs(seen[..., 0] - expected)[inside].max() < 0.1
 
 
-def test_frames_that_do_not_register_are_named(monkeypatch):
+@pytest.mark.parametrize(
+    ("n_features", "homography_share", "reason"),
+    [(3, 0.0, "too little texture, 3 features each"), (500, 0.9, "only turns"), (500, 0.1, "leave those frames out")],
+)
+def test_frames_that_do_not_register_are_named(monkeypatch, n_features, homography_share, reason):
     pytest.importorskip("pycolmap")
-    monkeypatch.setattr(poses, "_map", lambda folder, files, seed: None)
+    monkeypatch.setattr(poses, "EFFORTS", poses.EFFORTS[:1])
+    monkeypatch.setattr(poses.PairwiseMatches, "n_features", lambda matches: n_features)
+    monkeypatch.setattr(poses.PairwiseMatches, "homography_share", lambda matches: homography_share)
     images = [np.zeros((24, 32, 3), np.uint8)] * 10
     with pytest.raises(UserError) as error:
         reconstruct(images, [f"f{i}.png" for i in range(10)])
     assert "all 10 frames must be found, but 10 did not register (f0.png, f1.png," in str(error.value)
     assert "..." in str(error.value)
+    assert reason in str(error.value)
 
 
 def test_featureless_frames_do_not_register():

@@ -1,0 +1,124 @@
+"""What no rigid surface explains: colours of a frame that its other frames show at no depth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from saff_fast.geometry.cameras import Cameras
+from saff_fast.priors.two_view import RelativeView, relative_view
+
+N_DEPTHS = 48
+MAX_WITNESSES = 23
+"""Other frames compared with."""
+NEAR = 3
+"""Steps in time up to which every frame is a witness; those farther away are spread evenly."""
+QUANTILE = 0.6
+"""Share of the witnesses that a static surface has to agree with; the others may see something in front of it."""
+MIN_SHARE = 0.12
+"""Share of the witnesses that must have a surface in view for it to be judged."""
+CEILING = 60.0
+"""Colour difference, of 255, from which on more does not count as more."""
+
+
+def witnesses(frame: int, n_frames: int) -> list[int]:
+    """The frames that a frame is compared with: its neighbours in time and a fair sample of all others."""
+    others = [other for other in range(n_frames) if other != frame]
+    near = [other for other in others if abs(other - frame) <= NEAR]
+    far = [other for other in others if abs(other - frame) > NEAR]
+    room = min(MAX_WITNESSES - len(near), len(far))
+    return sorted(near + [far[i] for i in np.linspace(0, len(far) - 1, room).round().astype(int)])
+
+
+@dataclass(frozen=True)
+class RigidFit:
+    """How well static surfaces explain one frame; 0 where too few other frames look."""
+
+    residual: Float[np.ndarray, "rows columns"]
+    """Colour difference at the best depth, 0 to 60 of 255."""
+    contrast: Float[np.ndarray, "rows columns"]
+    """By how much the difference is larger at a depth taken at random: next to 0 where colours are even along the
+    epipolar lines, so that agreement at the best depth proves nothing."""
+
+
+class RigidResidual:
+    """How badly the best static surface explains each pixel of a frame (a plane sweep, Collins, CVPR 1996).
+
+    At each of many depths, every witness says by how much the pixel's colour is outside the range of its own colours
+    within a pixel of where that depth puts it; such a range forgives what sampling and small errors of the poses do.
+    A depth is as good as the share `QUANTILE` of the witnesses says, and the residual is that of the best depth. All
+    frames of the video bear witness, so that a mover that a neighbour alone would place at some depth is found out, and
+    one that is slower than a pixel a frame is found too.
+
+    Args:
+        images: All frames, at the size of `cameras`.
+        cameras: One camera a frame.
+        inverse_depths: Least and largest inverse depth of what stands still.
+        max_height: Rows at which depths are tried; time grows with their square.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[UInt8[np.ndarray, "h w 3"]],
+        cameras: Cameras,
+        inverse_depths: tuple[float, float],
+        max_height: int = 96,
+    ):
+        height = min(cameras.height, max_height)
+        width = round(cameras.width * height / cameras.height)
+        self._cameras = cameras.resized(height, width)
+        self._images = [cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images]
+        square = np.ones((3, 3), np.uint8)
+        self._low = [_with_opacity(cv2.erode(image, square)) for image in self._images]
+        self._high = [_with_opacity(cv2.dilate(image, square)) for image in self._images]
+        self._inverse_depths = np.linspace(*inverse_depths, N_DEPTHS)
+
+    def __call__(self, frame: int) -> RigidFit:
+        """How well static surfaces explain a frame, at no more than `max_height` rows."""
+        others = witnesses(frame, len(self._images))
+        views = [relative_view(self._cameras, frame, other) for other in others]
+        shape = self._images[frame].shape[:2]
+        best, total, most = np.full(shape, CEILING, np.float32), np.zeros(shape, np.float32), np.zeros(shape, int)
+        for inverse_depth in self._inverse_depths:
+            said = np.sort([self._outside(frame, *pair, inverse_depth) for pair in zip(others, views, strict=True)], 0)
+            seen = (said < 255).sum(0)
+            rank = (QUANTILE * seen).astype(int).clip(0, len(others) - 1)
+            cost = np.minimum(np.take_along_axis(said, rank[None], 0)[0], CEILING).astype(np.float32)
+            known = (seen >= MIN_SHARE * len(others)).astype(np.float32)
+            # Smoothed over what is seen alone, or what is out of view would count against its neighbours.
+            near = cv2.GaussianBlur(known, (0, 0), 0.7)
+            cost = cv2.GaussianBlur(cost * known, (0, 0), 0.7) / np.maximum(near, 1e-6)
+            cost[known == 0] = CEILING
+            best, total = np.minimum(best, cost), total + cost
+            most = np.maximum(most, seen)
+        judged = most >= MIN_SHARE * len(others)
+        return RigidFit(best * judged, (total / N_DEPTHS - best) * judged)
+
+    def _outside(
+        self, frame: int, other: int, view: RelativeView, inverse_depth: float
+    ) -> UInt8[np.ndarray, "rows columns"]:
+        """What one witness says of one depth; 255 where it does not see it."""
+        image = self._images[frame]
+        low, high = (_through_plane(x[other], view, inverse_depth) for x in (self._low, self._high))
+        outside = cv2.max(cv2.subtract(low[..., :3], image), cv2.subtract(image, high[..., :3])).max(-1)
+        outside[low[..., 3] < 250] = 255
+        return outside
+
+
+def _with_opacity(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 4"]:
+    return np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
+
+
+def _through_plane(
+    image: UInt8[np.ndarray, "h w 4"], view: RelativeView, inverse_depth: float
+) -> UInt8[np.ndarray, "h w 4"]:
+    """The neighbour's picture as the reference camera would see it on a plane across its axis; zero outside."""
+    homography = view.infinite.copy()
+    homography[:, 2] += inverse_depth * view.epipole
+    # OpenCV counts pixel centres from 0.
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    homography = np.linalg.inv(half) @ homography @ half
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpPerspective(image, homography, image.shape[1::-1], flags=flags)

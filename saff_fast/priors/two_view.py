@@ -1,0 +1,38 @@
+"""Geometry of two views of one static scene."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from saff_fast.geometry.cameras import Cameras
+
+
+@dataclass(frozen=True)
+class RelativeView:
+    """One neighbour seen from a reference frame: static pixel `p` at inverse depth `w` lies at `A p + w b` there."""
+
+    infinite: Float[np.ndarray, "3 3"]
+    """A = K' R K^-1, the homography of the plane at infinity."""
+    epipole: Float[np.ndarray, " 3"]
+    """b = K' t, where the reference camera's centre is seen (times depth)."""
+
+
+def relative_view(cameras: Cameras, reference: int, neighbour: int) -> RelativeView:
+    """The two-view geometry of frames `reference` and `neighbour`."""
+    k = [_calibration(cameras.intrinsics[i].double().numpy()) for i in (reference, neighbour)]
+    c2w = [cameras.c2w[i].double().numpy() for i in (reference, neighbour)]
+    rotation = c2w[1][:, :3].T @ c2w[0][:, :3]
+    translation = c2w[1][:, :3].T @ (c2w[0][:, 3] - c2w[1][:, 3])
+    return RelativeView(k[1] @ rotation @ np.linalg.inv(k[0]), k[1] @ translation)
+
+
+def _calibration(intrinsics: Float[np.ndarray, " 4"]) -> Float[np.ndarray, "3 3"]:
+    fx, fy, cx, cy = intrinsics
+    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
+
+
+def pixel_centres(height: int, width: int) -> Float[np.ndarray, "h w 3"]:
+    """Homogeneous pixel centres, at +0.5."""
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    return np.stack([x, y, np.ones_like(x)], axis=-1)
