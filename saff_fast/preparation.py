@@ -84,7 +84,7 @@ def prepare(
     masks: Path | None = None,
     execution: Execution = Execution(),  # noqa: B008 (frozen)
 ) -> PreparationReport:
-    """Write the scene folder of a video, of pictures or of a capture: cameras, flow, motion, depth, semantics, saliency.
+    """Write the scene folder of a video, of pictures or of a capture: cameras and all priors.
 
     Cameras that come with the capture are kept, and so are priors of a scene folder.
 

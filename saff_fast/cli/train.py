@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _OF_PRESET = "(default: the preset's)"
 
 
-def train(  # noqa: PLR0913 - an option each
+def train(
     scene: Annotated[Path, tyro.conf.arg(metavar="SCENE")],
     /,
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")],
