@@ -7,6 +7,7 @@ import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, Self, TypeVar
 
@@ -135,6 +136,7 @@ class Workers(Generic[Context]):
 
     def _start(self) -> None:
         spawn = multiprocessing.get_context("spawn")
+        resource_tracker.ensure_running()  # starting it with the first worker would lift the block
         # Ctrl-C reaches every process of a terminal. Workers inherit the block and leave it to this one to end them.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

@@ -1,6 +1,6 @@
 """Tasks over processes. Workers import what they run, so the tasks are a module of their own."""
 
-import multiprocessing
+import multiprocessing.resource_tracker
 import os
 import subprocess
 import sys
@@ -31,6 +31,10 @@ def refuse(folder, item):
 
 def die(folder, item):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def interrupt_myself(folder, item):
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def nap(folder, item):
@@ -104,6 +108,13 @@ def test_a_tasks_error_is_raised_here(tasks, tmp_path):
 def test_a_dead_process_is_noticed(tasks, tmp_path):
     with Workers(make_context(tmp_path), 2) as workers, pytest.raises(UserError, match="one died with exit code -9"):
         workers.each(tasks.die, range(5), True)
+
+
+@pytest.mark.slow
+def test_the_terminals_interrupt_is_not_for_the_processes(tasks, tmp_path):
+    multiprocessing.resource_tracker._resource_tracker._stop()  # as in a program that has not needed it yet
+    with Workers(make_context(tmp_path), 2) as workers:
+        workers.each(tasks.interrupt_myself, range(4), True)
 
 
 @pytest.mark.slow

@@ -92,10 +92,12 @@ def test_a_camera_file_is_kept(folder, tmp_path, rig):
     assert found["intrinsics"] == camera["intrinsics"]
 
 
-def test_the_priors_belong_to_what_is_hashed(folder):
-    files = find_capture(folder, ALL_FRAMES).files
-    for name in ("disp/v0.npy", "flow_i1/00003_fwd.npz", "motion_masks/v2.png", "poses_bounds.npy", "images/v1.png"):
-        assert folder / "dense" / name in files
+def test_cameras_and_priors_belong_to_what_is_hashed(folder):
+    capture = find_capture(folder, ALL_FRAMES)
+    for name in ("poses_bounds.npy", "images/v1.png"):
+        assert folder / "dense" / name in capture.files
+    for part, name in (("disp", "v0.npy"), ("flow_i1", "00003_fwd.npz"), ("motion_masks", "v2.png")):
+        assert folder / "dense" / part / name in capture.priors.files(part)
 
 
 def test_damage_is_named(folder):
