@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float, UInt8
 
 from saff_fast import files
 from saff_fast.geometry.cameras import Cameras
-from saff_fast.priors.depth import Support, add_points, densify, triangulate
+from saff_fast.priors.depth import NEIGHBOURS, Support, add_points, densify, triangulate
 from saff_fast.priors.flow import FrameFlows
-from saff_fast.priors.motion import NEIGHBOURS, MotionEvidence
+from saff_fast.priors.motion import MotionEvidence
 from saff_fast.priors.poses import Reconstruction
 from saff_fast.scene import layout, writer
 from saff_fast.scene.reader import read_flow
@@ -111,7 +111,7 @@ class PreparedFrames:
     @cached_property
     def motion_evidence(self) -> MotionEvidence:
         """What moves."""
-        return MotionEvidence(self.images, self.flows, self.cameras, self.reconstruction.inverse_depths())
+        return MotionEvidence(self.images, self.cameras, self.reconstruction.inverse_depths())
 
     def moving(self, frame: int, size: tuple[int, int] | None = None) -> Float[np.ndarray, "rows columns"]:
         """Evidence of motion, 0 to 1, averaged over the pixels of another size if one is given."""

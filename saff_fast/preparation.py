@@ -324,7 +324,7 @@ def prepare_synthetic(
     flows = FrameFlows(images)
     for pair in frame_priors.frame_pairs(n_frames, (1,)):
         frame_priors.write_flow_pair(folder, names, flows, pair)
-    evidence = MotionEvidence(images, flows, scene.cameras(), (1 / max(depths), 1 / min(depths)))
+    evidence = MotionEvidence(images, scene.cameras(), (1 / max(depths), 1 / min(depths)))
     for frame, name in enumerate(names):
         writer.write_motion_mask(folder, name, evidence(frame))
     report("semantic features and saliency")

@@ -9,9 +9,10 @@ from jaxtyping import Bool, Float, UInt8
 from saff_fast.geometry.cameras import Cameras
 from saff_fast.priors.flow import FrameFlows
 from saff_fast.priors.membrane import membrane
-from saff_fast.priors.motion import NEIGHBOURS
-from saff_fast.priors.two_view import RelativeView, pixel_centres, relative_view
+from saff_fast.priors.two_view import pixel_centres, relative_view, reprojection
 
+NEIGHBOURS = (-2, -1, 1, 2)
+"""Frames whose flow is triangulated, relative to the frame at hand."""
 N_STEPS = 4
 CAUCHY_SCALE = 1.0
 """Miss, in pixels, from which on a neighbour loses its say in the triangulation."""
@@ -55,7 +56,7 @@ def triangulate(
     for _ in range(N_STEPS):
         slope, curvature, missed = (np.zeros(p.shape[:2]) for _ in range(3))
         for k, ((flow, valid), view) in enumerate(zip(matches, views, strict=True)):
-            miss, gradient = _reprojection(p, view, inverse, p[..., :2] + flow)
+            miss, gradient = reprojection(p, view, inverse, p[..., :2] + flow)
             square = (miss * miss).sum(-1)
             weights[k] = valid / (1 + square / CAUCHY_SCALE**2)
             slope += weights[k] * (gradient * miss).sum(-1)
@@ -66,19 +67,6 @@ def triangulate(
     certainty = curvature * (TOLERANCE * max_inverse_depth / RESIDUAL_SCALE) ** 2
     weight = np.exp(-missed / total / (2 * RESIDUAL_SCALE**2)) * certainty / (1 + certainty) * (1 - moving)
     return Support(inverse, weight * (total > 0.5))
-
-
-def _reprojection(
-    p: Float[np.ndarray, "h w 3"],
-    view: RelativeView,
-    inverse: Float[np.ndarray, "h w"],
-    target: Float[np.ndarray, "h w 2"],
-) -> tuple[Float[np.ndarray, "h w 2"], Float[np.ndarray, "h w 2"]]:
-    """Miss of the projection in a neighbour, in pixels, and its derivative by inverse depth."""
-    projected = p @ view.infinite.T + inverse[..., None] * view.epipole
-    depth = np.maximum(projected[..., 2:], 1e-6)
-    pixels = projected[..., :2] / depth
-    return pixels - target, (view.epipole[:2] - pixels * view.epipole[2]) / depth
 
 
 def add_points(

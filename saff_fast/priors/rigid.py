@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from saff_fast.geometry.cameras import Cameras
 from saff_fast.priors.two_view import RelativeView, relative_view
@@ -19,6 +19,8 @@ QUANTILE = 0.6
 """Share of the witnesses that a static surface has to agree with; the others may see something in front of it."""
 MIN_SHARE = 0.12
 """Share of the witnesses that must have a surface in view for it to be judged."""
+REACH = 5.0
+"""Pixels, at the height of the sweep, that the typical witness sees a point move by when its depth is tried nearby."""
 CEILING = 60.0
 """Colour difference, of 255, from which on more does not count as more."""
 
@@ -39,8 +41,10 @@ class RigidFit:
     residual: Float[np.ndarray, "rows columns"]
     """Colour difference at the best depth, 0 to 60 of 255."""
     contrast: Float[np.ndarray, "rows columns"]
-    """By how much the difference is larger at a depth taken at random: next to 0 where colours are even along the
-    epipolar lines, so that agreement at the best depth proves nothing."""
+    """By how much the difference rises at depths nearby, both nearer and farther: next to 0 inside of what has one
+    colour, where agreement at the best depth proves nothing, as it would after a small motion, too."""
+    inverse_depth: Float[np.ndarray, "rows columns"]
+    """The best one, or the middle of those around it that are as good."""
 
 
 class RigidResidual:
@@ -79,8 +83,7 @@ class RigidResidual:
         """How well static surfaces explain a frame, at no more than `max_height` rows."""
         others = witnesses(frame, len(self._images))
         views = [relative_view(self._cameras, frame, other) for other in others]
-        shape = self._images[frame].shape[:2]
-        best, total, most = np.full(shape, CEILING, np.float32), np.zeros(shape, np.float32), np.zeros(shape, int)
+        costs, most = [], np.zeros(self._images[frame].shape[:2], int)
         for inverse_depth in self._inverse_depths:
             said = np.sort([self._outside(frame, *pair, inverse_depth) for pair in zip(others, views, strict=True)], 0)
             seen = (said < 255).sum(0)
@@ -91,10 +94,20 @@ class RigidResidual:
             near = cv2.GaussianBlur(known, (0, 0), 0.7)
             cost = cv2.GaussianBlur(cost * known, (0, 0), 0.7) / np.maximum(near, 1e-6)
             cost[known == 0] = CEILING
-            best, total = np.minimum(best, cost), total + cost
+            costs.append(cost)
             most = np.maximum(most, seen)
         judged = most >= MIN_SHARE * len(others)
-        return RigidFit(best * judged, (total / N_DEPTHS - best) * judged)
+        stack = np.array(costs)
+        best = stack.argmin(0)
+        shift = np.median([np.linalg.norm(view.epipole[:2]) for view in views]) * np.diff(self._inverse_depths[:2])[0]
+        reach = max(1, round(REACH / max(shift, 1e-9)))
+        residual = np.take_along_axis(stack, best[None], 0)[0]
+        away = np.arange(len(stack))[:, None, None] - best
+        # Depths close to the best that are next to as good have a say in its place.
+        say = np.exp(residual - stack) * (np.abs(away) <= reach)
+        inverse_depth = np.einsum("dhw,d->hw", say, self._inverse_depths) / say.sum(0)
+        rise = _rise(stack, away, reach) - residual
+        return RigidFit(residual * judged, rise * judged, inverse_depth.astype(np.float32))
 
     def _outside(
         self, frame: int, other: int, view: RelativeView, inverse_depth: float
@@ -105,6 +118,17 @@ class RigidResidual:
         outside = cv2.max(cv2.subtract(low[..., :3], image), cv2.subtract(image, high[..., :3])).max(-1)
         outside[low[..., 3] < 250] = 255
         return outside
+
+
+def _rise(
+    costs: Float[np.ndarray, "n_depths rows columns"], away: Int[np.ndarray, "n_depths rows columns"], reach: int
+) -> Float[np.ndarray, "rows columns"]:
+    """Highest cost up to `reach` depths away from the best, on the side where it is lower.
+
+    Where the range of depths ends, the other side alone tells.
+    """
+    sides = [np.where((side * away > 0) & (side * away <= reach), costs, -1).max(0) for side in (-1, 1)]
+    return np.minimum(*(np.where(side < 0, np.inf, side) for side in sides))
 
 
 def _with_opacity(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 4"]:

@@ -27,6 +27,19 @@ def relative_view(cameras: Cameras, reference: int, neighbour: int) -> RelativeV
     return RelativeView(k[1] @ rotation @ np.linalg.inv(k[0]), k[1] @ translation)
 
 
+def reprojection(
+    p: Float[np.ndarray, "h w 3"],
+    view: RelativeView,
+    inverse: Float[np.ndarray, "h w"],
+    target: Float[np.ndarray, "h w 2"],
+) -> tuple[Float[np.ndarray, "h w 2"], Float[np.ndarray, "h w 2"]]:
+    """By how many pixels static points are seen off a target in the neighbour, and the derivative by inverse depth."""
+    projected = p @ view.infinite.T + inverse[..., None] * view.epipole
+    depth = np.maximum(projected[..., 2:], 1e-6)
+    pixels = projected[..., :2] / depth
+    return pixels - target, (view.epipole[:2] - pixels * view.epipole[2]) / depth
+
+
 def _calibration(intrinsics: Float[np.ndarray, " 4"]) -> Float[np.ndarray, "3 3"]:
     fx, fy, cx, cy = intrinsics
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])

@@ -1,6 +1,6 @@
 import numpy as np
 
-from saff_fast.priors.rigid import CEILING, MAX_WITNESSES, RigidResidual, witnesses
+from saff_fast.priors.rigid import CEILING, MAX_WITNESSES, RigidResidual, _rise, witnesses
 
 DEPTHS = (0.1, 0.5)
 
@@ -45,6 +45,22 @@ def test_agreement_at_every_depth_proves_nothing(static_world):
     fit = RigidResidual(images, static_world.cameras, DEPTHS)(2)
     assert fit.residual.max() == 0
     assert fit.contrast[8:-8, 16:-16].max() == 0
+
+
+def test_agreement_over_a_range_of_depths_proves_nothing():
+    """Costs over depths of three pixels: a sharp best, one of three alike, one at the end of the range."""
+    costs = np.array([[9, 9, 0], [9, 2, 4], [1, 2, 9], [8, 2, 9], [9, 9, 9]], np.float32)[:, None]
+    away = np.arange(5)[:, None, None] - costs.argmin(0)
+    np.testing.assert_array_equal(_rise(costs, away, 1)[0], [8, 2, 4])
+    np.testing.assert_array_equal(_rise(costs, away, 4)[0], [9, 9, 9])
+
+
+def test_the_best_depth_is_given(static_world):
+    fit = RigidResidual(static_world.images, static_world.cameras, DEPTHS)(2)
+    certain = fit.contrast > 10
+    error = np.abs(fit.inverse_depth - static_world.inverse_depth[2])[certain]
+    assert certain.mean() > 0.2
+    assert np.median(error) < 0.02
 
 
 def test_height_is_bounded(static_world):
