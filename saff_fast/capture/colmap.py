@@ -11,7 +11,7 @@ from saff_fast.capture.listing import Listing
 from saff_fast.capture.pictures import SUFFIXES
 from saff_fast.errors import UserError
 from saff_fast.files import list_files
-from saff_fast.priors.known_poses import matched_points
+from saff_fast.priors.known_poses import sparse_points
 
 PLACES = ("", "sparse", "sparse/0", "colmap/sparse/0")
 """Where a model lies in the folder that a user passes."""
@@ -66,7 +66,7 @@ def list_model(source: Path, model: Path) -> Listing:
         tuple(_lens(model, image.camera) for image in images),
         width,
         height,
-        matched_points(found, [image.name for image in images]),
+        sparse_points(found, [image.name for image in images]),
     )
     others = tuple(path for path in sorted(model.iterdir()) if path.suffix in (".bin", ".txt"))
     return Listing(source, pictures, cameras, others, notes=notes)

@@ -13,7 +13,7 @@ from saff_fast.capture.cameras import KnownCameras
 from saff_fast.capture.lens import Lens
 from saff_fast.capture.listing import Listing
 from saff_fast.files import atomic_path, read_json, save_json, save_npy
-from saff_fast.priors.known_poses import SparsePoints, matched_points
+from saff_fast.priors.known_poses import SparsePoints, sparse_points
 from saff_fast.scene import layout
 from saff_fast.scene.llff import opencv_poses
 from saff_fast.scene.reader import SceneFrames, read_frames
@@ -55,7 +55,7 @@ def _points(scene: SceneFrames) -> SparsePoints | None:
         return None
     found, names = colmap.read_model(model), [path.name for path in scene.images]
     known = {image.name for image in found.images.values()}
-    return matched_points(found, names) if known.issuperset(names) else None
+    return sparse_points(found, names) if known.issuperset(names) else None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from saff_fast.errors import UserError
 from saff_fast.files import write_image
-from saff_fast.priors.poses import Reconstruction
+from saff_fast.priors.poses import Reconstruction, matched_points
 
 MIN_POINTS = 8
 """Points that a frame must see for its near and far to mean something."""
@@ -123,7 +123,7 @@ def _triangulate(
         model = pycolmap.triangulate_points(
             _posed(database, names, c2w), database, folder / "images", folder / "model", options=options
         )
-    return matched_points(model, names)
+    return sparse_points(model, names)
 
 
 def _posed(database: Path, names: Sequence[str], c2w: Float[np.ndarray, "n_frames 3 4"]):
@@ -143,14 +143,8 @@ def _posed(database: Path, names: Sequence[str], c2w: Float[np.ndarray, "n_frame
     return model
 
 
-def matched_points(model, names: Sequence[str]) -> SparsePoints:
+def sparse_points(model, names: Sequence[str]) -> SparsePoints:
     """Points of a COLMAP model, with those of its pictures `names` that they were matched in."""
-    by_name = {image.name: image for image in model.images.values()}
-    ids = sorted(model.points3D)
-    column = {point_id: i for i, point_id in enumerate(ids)}
-    visible = np.zeros((len(names), len(ids)), dtype=bool)
-    for row, name in zip(visible, names, strict=True):
-        row[[column[p.point3D_id] for p in by_name[name].points2D if p.has_point3D()]] = True
-    points = np.array([model.points3D[i].xyz for i in ids]).reshape(-1, 3)
+    points, visible = matched_points(model, names)
     model.update_point_3d_errors()
-    return SparsePoints(points, visible, float(model.compute_mean_reprojection_error()) if ids else 0.0)
+    return SparsePoints(points, visible, float(model.compute_mean_reprojection_error()) if len(points) else 0.0)

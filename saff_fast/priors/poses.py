@@ -177,11 +177,7 @@ def _read(model, files: list[str]) -> Reconstruction:
 
     by_name = {image.name: image for image in model.images.values()}
     images = [by_name[file] for file in files]
-    ids = sorted(model.points3D)
-    column = {point_id: i for i, point_id in enumerate(ids)}
-    visible = np.zeros((len(files), len(ids)), dtype=bool)
-    for row, image in zip(visible, images, strict=True):
-        row[[column[p.point3D_id] for p in image.points2D if p.has_point3D()]] = True
+    points, visible = matched_points(model, files)
     camera = images[0].camera
     k1 = float(camera.params[3])
     pinhole = pycolmap.undistort_camera(pycolmap.UndistortCameraOptions(), camera) if k1 else camera
@@ -192,10 +188,23 @@ def _read(model, files: list[str]) -> Reconstruction:
         height=pinhole.height,
         distorted_intrinsics=_intrinsics(camera),
         distortion=k1,
-        points=np.stack([model.points3D[i].xyz for i in ids]),
+        points=points,
         visible=visible,
         reprojection_error=float(model.compute_mean_reprojection_error()),
     )
+
+
+def matched_points(
+    model, names: Sequence[str]
+) -> tuple[Float[np.ndarray, "n_points 3"], Bool[np.ndarray, "n_frames n_points"]]:
+    """Points of a COLMAP model, and in which of its pictures `names` each was matched."""
+    by_name = {image.name: image for image in model.images.values()}
+    ids = sorted(model.points3D)
+    column = {point_id: i for i, point_id in enumerate(ids)}
+    visible = np.zeros((len(names), len(ids)), dtype=bool)
+    for row, name in zip(visible, names, strict=True):
+        row[[column[p.point3D_id] for p in by_name[name].points2D if p.has_point3D()]] = True
+    return np.array([model.points3D[i].xyz for i in ids]).reshape(-1, 3), visible
 
 
 def _intrinsics(camera) -> Float[np.ndarray, " 4"]:
