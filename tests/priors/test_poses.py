@@ -58,9 +58,6 @@ def test_featureless_frames_do_not_register():
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="the focal length comes out 19 % short: a planar rig that looks one way hardly determines it", strict=False
-)
 def test_cameras_of_the_synthetic_rig_are_found():
     pytest.importorskip("pycolmap")
     from saff_fast.scene.synthetic import SyntheticScene
@@ -74,4 +71,4 @@ def test_cameras_of_the_synthetic_rig_are_found():
     centres, expected = (c - c.mean(0) for c in (centres, expected))
     u, s, vt = np.linalg.svd(centres.T @ expected)
     aligned = centres @ (u @ vt) * s.sum() / (centres**2).sum()
-    assert np.linalg.norm(aligned - expected, axis=1).max() < 0.05 * np.ptp(expected, axis=0).max()
+    assert np.linalg.norm(aligned - expected, axis=1).max() < 0.02 * np.ptp(expected, axis=0).max()
