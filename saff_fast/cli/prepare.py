@@ -44,13 +44,11 @@ def prepare(
         end: Where to stop, itself left out: seconds of a video, the number of a picture.
         max_frames: At most so many frames, spread evenly over the range.
         height: Height of the training images [pixels]; the width follows.
-        features: Network for semantics: dino_vits8, dinov2_vits14, dinov3_vits16 or timm's name of any plain vision
-            transformer.
+        features: Network for semantics: dino_vits8, dinov2_vits14, dinov3_vits16 or timm's name of a ViT.
         weights: Its weights.
-        parity: Compute features exactly as the published code does, with its unnormalised pictures and its borders, at
-            full size; needs DINO ViT-S/8.
+        parity: Semantics exactly as in the published code, with its quirks; needs DINO ViT-S/8.
         flow_weights: Weights of RAFT; without them flow is by DIS.
-        depth_weights: Weights of Depth Anything V2 small or MiDaS v2.1; without them depth is triangulated.
+        depth_weights: Weights of Depth Anything V2 small or MiDaS; without them depth is triangulated.
         masks: Masks of what moves (PNG, not black where it does) for all frames or some, named like the pictures, or
             like those in SCENE/images for a video. They take the place of what is found.
         redo: Run a step again: cameras, images, flow, motion, depth, semantics or saliency. Those that read what it

@@ -51,7 +51,10 @@ def vit_source(name: str) -> WeightsSource:
     make_torchvision_importable()
     import timm
 
-    config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError:  # a network of timm, but no weights of that name
+        config = None
     if config is None:
         known = [*SHORT_NAMES, *timm.list_models(pretrained=True)]
         close = get_close_matches(name, known, n=3) or list(SHORT_NAMES)

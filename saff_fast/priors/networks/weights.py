@@ -53,7 +53,7 @@ class WeightsSource:
         """Which file is needed, where it is looked for and which option takes it: the end of a sentence."""
         places = [f"{' or '.join(self.files)} in ~/.cache/torch/hub/checkpoints"] if self.files else []
         places += [f"{self.repository} in the Hugging Face cache"] if self.repository else []
-        return f"put {', or '.join(places)}, or pass the file with {self.option}"
+        return ", or ".join([*(["put " + ", or ".join(places)] if places else []), f"pass the file with {self.option}"])
 
 
 def read_state(path: Path) -> State:
