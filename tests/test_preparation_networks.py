@@ -91,6 +91,8 @@ def test_networks_take_the_place_of_methods_without(tmp_path, source, weights):
     torch.save(again, tmp_path / "raft.pth")
     other = Networks(flow_weights=tmp_path / "raft.pth", depth_weights=weights / "depth.pth")
     assert "flow" in prepare(source, scene, height=HEIGHT, networks=other).stages
+    without = Networks(flow_weights=tmp_path / "raft.pth")
+    assert prepare(source, scene, height=HEIGHT, networks=without).stages == ("depth",)
 
 
 def test_an_interrupted_network_goes_on_where_it_stopped(tmp_path, source, weights, monkeypatch):
@@ -145,6 +147,7 @@ def test_parity_features_have_the_pictures_size_and_the_networks_saliency(
 ):
     monkeypatch.setattr(preparation, "choose_backbone", choose_backbone)
     monkeypatch.setattr(pyramid, "LOAD_SIZE", 32)
+    monkeypatch.setattr(pyramid, "LOAD_REFERENCE", 72)
     scene = tmp_path / "scene"
     prepare(source, scene, height=HEIGHT, networks=Networks(weights=weights / "dino.pth"))
     plain = read_npz(scene / "semantics" / "00001.npz", "feature", "saliency")

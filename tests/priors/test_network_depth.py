@@ -41,11 +41,12 @@ def test_a_fifth_of_wrong_points_changes_little(truth, still):
 
 def test_points_outside_behind_or_on_movers_do_not_count(truth, still):
     pixels, depths = points(truth)
-    wrong = np.array([[-5.0, 3], [WIDTH + 2, 3], [4, -1], [4, HEIGHT + 1], [50, 30]])
+    wrong = np.array([[-5.0, 3], [WIDTH + 2, 3], [4, -1], [4, HEIGHT + 1]])
     still[20:40, 40:60] = 1
     on_mover = np.stack([np.linspace(41, 59, 200), np.linspace(21, 39, 200)], -1)
-    pixels = np.concatenate([pixels, wrong, on_mover])
-    depths = np.concatenate([depths, [3.0, 3, 3, 3, -2], np.full(200, 50.0)])
+    behind = np.stack([np.linspace(5, 100, 50), np.full(50, 60.0)], -1)
+    pixels = np.concatenate([pixels, wrong, behind, on_mover])
+    depths = np.concatenate([depths, [3.0, 3, 3, 3], np.full(50, -2.0), np.full(200, 50.0)])
     inverse, confidence = on_scale_of_points(7 * truth + 3, pixels, depths, still, BOUNDS)
     np.testing.assert_allclose(inverse, truth, rtol=1e-3)
     np.testing.assert_allclose(confidence[20:40, 40:60], CONFIDENCE, atol=1e-3)  # a network knows movers

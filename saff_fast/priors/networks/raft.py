@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,8 @@ RAFT_WEIGHTS = WeightsSource(
 )
 
 _N_UPDATES = 20
+_LONG_SIDE = 768
+"""Larger pictures are shrunk to it, as published; memory grows with the fourth power of their size."""
 _MIN_SIDE = 128
 """Shorter sides leave the coarsest level of correlations less than two values."""
 _RENAMED = (
@@ -64,6 +67,12 @@ class Raft:
         self, source: UInt8[np.ndarray, "h w 3"], target: UInt8[np.ndarray, "h w 3"]
     ) -> Float[np.ndarray, "h w 2"]:
         """See `FlowEstimator`. Pictures are padded by their border to multiples of 8, and the flow is cut back."""
+        scale = _LONG_SIDE / max(source.shape)
+        if scale < 1:
+            size = source.shape[1::-1]
+            smaller = tuple(round(side * scale) for side in size)
+            flow = self(*(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA) for image in (source, target)))
+            return cv2.resize(flow, size, interpolation=cv2.INTER_LINEAR) * np.float32(np.divide(size, smaller))
         height, width = source.shape[:2]
         top, left = ((_padded(side) - side) // 2 for side in (height, width))
         flow = self._model(_prepared(source), _prepared(target), num_flow_updates=_N_UPDATES)[-1]

@@ -2,6 +2,7 @@
 
 import re
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -57,6 +58,22 @@ def test_pictures_smaller_than_its_correlations_are_padded(weights):
     flow = Raft(weights)(*np.random.default_rng(0).integers(0, 256, (2, 36, 64, 3), np.uint8))
     assert flow.shape == (36, 64, 2)
     assert np.isfinite(flow).all()
+
+
+def test_large_pictures_are_shrunk_and_their_flow_is_in_their_own_pixels(weights, images, monkeypatch):
+    whole = Raft(weights)(*images)
+    large = [np.repeat(np.repeat(image, 2, axis=0), 3, axis=1) for image in images]
+    monkeypatch.setattr("saff_fast.priors.networks.raft._LONG_SIDE", 149)
+    network, seen = Raft(weights), []
+    network._model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape))
+    flow = network(*large)
+    assert flow.shape == (260, 447, 2)
+    assert flow.dtype == np.float32
+    assert seen == [(1, 3, 128, 152)]  # 87 x 149
+    shrunk = [cv2.resize(image, (149, 87), interpolation=cv2.INTER_AREA) for image in large]
+    expected = cv2.resize(network(*shrunk), (447, 260), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_allclose(flow, expected * np.float32([3, 260 / 87]), rtol=1e-5)
+    np.testing.assert_array_equal(network(*images), whole)
 
 
 def test_the_published_consistency_test_applies(weights, images):
