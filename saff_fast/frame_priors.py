@@ -19,6 +19,8 @@ from saff_fast.geometry.cameras import Cameras
 from saff_fast.priors.depth import NEIGHBOURS, Support, add_points, densify, triangulate
 from saff_fast.priors.flow import FrameFlows
 from saff_fast.priors.motion import MotionEvidence
+from saff_fast.priors.network_depth import on_scale_of_points
+from saff_fast.priors.networks.depth import DepthNetwork
 from saff_fast.priors.poses import Reconstruction
 from saff_fast.scene import layout, writer
 from saff_fast.scene.reader import read_flow
@@ -195,7 +197,26 @@ def depth_files(frames: PreparedFrames, frame: int) -> list[Path]:
 
 def _with_points(frames: PreparedFrames, support: Support, frame: int) -> Support:
     """Support with the matched points that the frame sees."""
+    return add_points(support, *_seen_points(frames, frame))
+
+
+def _seen_points(
+    frames: PreparedFrames, frame: int
+) -> tuple[Float[np.ndarray, "n_points 2"], Float[np.ndarray, " n_points"]]:
+    """Where the matched points that a frame sees are in it (x, y), and their depths."""
     found = frames.reconstruction
     points = torch.from_numpy(found.points[found.visible[frame]])
     pixels, depths = frames.cameras.project(torch.full((len(points),), frame), points)
-    return add_points(support, pixels.numpy(), depths.numpy())
+    return pixels.numpy(), depths.numpy()
+
+
+def write_network_depth(frames: PreparedFrames, frame: int, network: DepthNetwork) -> None:
+    """What `write_depth` writes, from a network, which sees the picture at its original size."""
+    name, found = frames.names[frame], frames.reconstruction
+    relative = network(files.read_image(frames.folder / layout.IMAGES / f"{name}.png"))
+    relative = cv2.resize(relative, frames.size[::-1], interpolation=cv2.INTER_LINEAR)
+    pixels, depths = _seen_points(frames, frame)
+    bounds, moving = found.bounds()[frame], frames.moving(frame, frames.size)
+    disparity, confidence = on_scale_of_points(relative, pixels, depths, moving, bounds)
+    writer.write_disparity(frames.folder, name, disparity)
+    writer.write_confidence(frames.folder, name, confidence)

@@ -18,12 +18,16 @@ from saff_fast.capture.survey import survey
 from saff_fast.errors import UserError
 from saff_fast.files import list_files
 from saff_fast.frame_priors import LazySequence, PreparedFrames
-from saff_fast.priors.backbones import choose_backbone, find_dino_weights
+from saff_fast.priors.backbones import choose_backbone
 from saff_fast.priors.flow import FrameFlows
 from saff_fast.priors.known_poses import with_known_poses
 from saff_fast.priors.motion import MotionEvidence
+from saff_fast.priors.networks.choice import Networks
+from saff_fast.priors.networks.depth import DepthNetwork
+from saff_fast.priors.networks.raft import Raft
 from saff_fast.priors.parallax import measure_parallax
 from saff_fast.priors.poses import reconstruct, undistort
+from saff_fast.priors.pyramid import PublishedPyramid, Pyramid
 from saff_fast.priors.record import Record, hash_files
 from saff_fast.priors.saliency import fit_saliency
 from saff_fast.priors.semantics import Backbone, compute_semantics
@@ -44,8 +48,6 @@ Images = Sequence[UInt8[np.ndarray, "height width 3"]]
 
 _KEPT = "kept from the source"
 
-MAX_FEATURE_HEIGHT = 144
-"""Rows of the semantic features: half of 288; networks see no finer detail."""
 TRAINING_IMAGES = "images_*x*"
 MIN_PIXELS_TO_SPREAD = 2_000_000
 """Pixels of a stage's frames together, below which starting processes takes longer than it saves."""
@@ -78,7 +80,7 @@ def prepare(
     source: Path,
     scene_folder: Path,
     height: int = 288,
-    weights: Path | None = None,
+    networks: Networks = Networks(),  # noqa: B008 (frozen)
     report: Report = print,
     selection: Selection = ALL_FRAMES,
     masks: Path | None = None,
@@ -95,7 +97,7 @@ def prepare(
         source: A video, a folder of images or a capture with cameras (see `find_capture`).
         scene_folder: Where to write; new, empty, or written by an earlier call for the same source.
         height: Rows of the training pictures.
-        weights: DINO ViT-S/8 weights for semantics and saliency; looked for in the local caches when not given.
+        networks: Networks for flow, depth and semantics; weights are looked for in the local caches when not given.
         report: Told what is being done.
         selection: Which frames are taken.
         masks: Folder of masks of what moves, which count where there are any (see `read_user_masks`).
@@ -106,15 +108,14 @@ def prepare(
     """
     if not 16 <= height <= 4320:
         raise UserError(f"--height must be between 16 and 4320 pixels, but it is {height}.")
-    if weights is not None and not weights.is_file():
-        raise UserError(f"--weights must be a file with DINO ViT-S/8 weights, but there is no file {weights}.")
     if masks is not None and not masks.is_dir():
         raise UserError(f"--masks must be a folder of masks (PNG), but there is no folder {masks}.")
+    networks = networks.found()
     capture = find_capture(source, selection)
     record = Record.open(scene_folder, source, hash_files(capture.files))
     n_workers = execution.n_workers or available_cores()
     with Workers(partial(PreparedFrames, scene_folder, height), n_workers) as workers:
-        job = _Preparation(capture, scene_folder, weights or find_dino_weights(), masks, workers, report)
+        job = _Preparation(capture, scene_folder, networks, masks, workers, report)
         ran = run_stages(job.stages(record.source_hash), record, execution.redo, execution.on_progress)
         if not ran:
             report(f"{scene_folder} is up to date: nothing to do.")
@@ -129,17 +130,18 @@ class _Preparation:
         self,
         capture: Capture,
         folder: Path,
-        weights: Path | None,
+        networks: Networks,
         masks: Path | None,
         workers: Workers[PreparedFrames],
         report: Report,
     ):
-        self.capture, self.folder, self.weights, self.masks = capture, folder, weights, masks
+        self.capture, self.folder, self.networks, self.masks = capture, folder, networks, masks
         self.workers, self.report = workers, report
 
     def stages(self, source_hash: str) -> list[Stage]:
         """In the order in which they read what others write."""
-        network = None if self.weights is None else hash_files([self.weights])
+        networks = self.networks
+        features = (networks.features, networks.parity, *_content(networks.weights))
         cameras = (layout.IMAGES, layout.POSES, layout.CAMERAS, "sparse")
         depth = (layout.DISPARITY, layout.CONFIDENCE)
         flow, motion = "flow_i*", layout.MOTION_MASKS
@@ -149,12 +151,24 @@ class _Preparation:
         return [
             Stage("cameras", (), cameras, self._run_cameras, source, lambda: self.frames),
             Stage("images", (layout.IMAGES,), (TRAINING_IMAGES,), self._run_images, size),
-            Stage("flow", (TRAINING_IMAGES,), (flow,), self._run_flow, self._given(FLOW)),
+            Stage(
+                "flow",
+                (TRAINING_IMAGES,),
+                (flow,),
+                self._run_flow,
+                _content(networks.flow_weights) + self._given(FLOW),
+            ),
             Stage(
                 "motion", ("sparse", flow, TRAINING_IMAGES), (motion,), self._run_motion, masks + self._given(motion)
             ),
-            Stage("depth", ("sparse", flow, motion, TRAINING_IMAGES), depth, self._run_depth, self._given(*depth)),
-            Stage("semantics", (TRAINING_IMAGES,), semantics, self._run_semantics, (network, *self._given(*semantics))),
+            Stage(
+                "depth",
+                ("sparse", flow, motion, layout.IMAGES, TRAINING_IMAGES),
+                depth,
+                self._run_depth,
+                _content(networks.depth_weights) + self._given(*depth),
+            ),
+            Stage("semantics", (TRAINING_IMAGES,), semantics, self._run_semantics, features + self._given(*semantics)),
             Stage("saliency", (*semantics, motion), saliency, self._run_saliency, self._given(*saliency)),
         ]
 
@@ -208,8 +222,15 @@ class _Preparation:
     def _run_flow(self, tell: Tell) -> str:
         kept = self._keep(FLOW)
         pairs = frame_priors.frame_pairs(len(self.prepared.names))
-        self._each(frame_priors.write_flows, pairs, frame_priors.flow_files, tell)
-        return "DIS optical flow" + (f", {FLOW} kept from the source" if kept else "")
+        if self.networks.flow_weights is None:
+            name = "DIS optical flow"
+            self._each(frame_priors.write_flows, pairs, frame_priors.flow_files, tell)
+        else:
+            raft = Raft(self.networks.flow_weights)
+            name, flows = raft.name, FrameFlows(self.prepared.images, raft)
+            write = partial(frame_priors.write_flow_pair, self.folder, self.prepared.names, flows)
+            self._each_here(write, pairs, frame_priors.flow_files, tell)
+        return name + (f", {FLOW} kept from the source" if kept else "")
 
     def _run_motion(self, tell: Tell) -> str:
         if self.masks is None and self._keep(layout.MOTION_MASKS):
@@ -225,6 +246,11 @@ class _Preparation:
             self._keep(layout.CONFIDENCE)
             return _KEPT
         frames = range(len(self.prepared.names))
+        if self.networks.depth_weights is not None:
+            network = DepthNetwork(self.networks.depth_weights)
+            write = partial(frame_priors.write_network_depth, self.prepared, network=network)
+            self._each_here(write, frames, frame_priors.depth_files, tell)
+            return f"{network.name}, on the scale of matched points"
         self._each(frame_priors.write_depth, frames, frame_priors.depth_files, tell)
         return "triangulated flow and matched points"
 
@@ -232,11 +258,13 @@ class _Preparation:
         if self._keep(layout.SEMANTICS):
             return _KEPT
         self.workers.stop()  # they would hold memory for nothing
-        backbone, images = choose_backbone(self.weights), self.prepared.images
+        wanted, images = self.networks, self.prepared.images
+        backbone = choose_backbone(wanted.features, wanted.weights, wanted.parity)
+        pyramid = PublishedPyramid() if wanted.parity else Pyramid()
         write_features(
-            self.folder, self.prepared.names, images, backbone, lambda frame: tell(frame + 1, len(images), 0)
+            self.folder, self.prepared.names, images, backbone, lambda frame: tell(frame + 1, len(images), 0), pyramid
         )
-        return backbone.name
+        return backbone.name + (", as published" if wanted.parity else "")
 
     def _run_saliency(self, tell: Tell) -> str:
         if self._keep(layout.SALIENCY):
@@ -282,11 +310,35 @@ class _Preparation:
         tell: Tell,
     ) -> None:
         """Run a task for the items whose files are not there yet, in several processes if there is enough to do."""
-        left = [item for item in items if not all(path.exists() for path in written(self.prepared, item))]
+        left = self._left(items, written)
         rows, columns = self.prepared.size
         kept = len(items) - len(left)
         spread = len(left) * rows * columns >= MIN_PIXELS_TO_SPREAD
         self.workers.each(task, left, spread, lambda count: tell(kept + count, len(items), kept))
+
+    def _each_here(
+        self,
+        task: Callable[[Item], None],
+        items: Sequence[Item],
+        written: Callable[[PreparedFrames, Item], list[Path]],
+        tell: Tell,
+    ) -> None:
+        """The same in this process: a network is held in memory once, and takes all cores for one item."""
+        self.workers.stop()
+        left = self._left(items, written)
+        kept = len(items) - len(left)
+        for count, item in enumerate(left, start=1):
+            task(item)
+            tell(kept + count, len(items), kept)
+
+    def _left(self, items: Sequence[Item], written: Callable[[PreparedFrames, Item], list[Path]]) -> Sequence[Item]:
+        """Items whose files are not all there."""
+        return [item for item in items if not all(path.exists() for path in written(self.prepared, item))]
+
+
+def _content(weights: Path | None) -> tuple[str | None]:
+    """What a stage depends on that may use a network: the hash of its weights."""
+    return (None if weights is None else hash_files([weights]),)
 
 
 def prepare_synthetic(
@@ -337,12 +389,11 @@ def write_features(
     images: Images,
     backbone: Backbone,
     on_frame: Callable[[int], None] = lambda frame: None,
+    pyramid: Pyramid = Pyramid(),  # noqa: B008 (stateless)
 ) -> None:
     """Features of all frames and their PCA, with the network's own saliency where it has one."""
-    height, width = images[0].shape[:2]
-    rows = min(height, MAX_FEATURE_HEIGHT)
-    size = (rows, round(width * rows / height))
-    with compute_semantics(images, backbone, size, on_frame=on_frame) as semantics:
+    size = pyramid.feature_size(*images[0].shape[:2])
+    with compute_semantics(images, backbone, size, on_frame=on_frame, pyramid=pyramid) as semantics:
         writer.write_pca(folder, semantics.pca.mean, semantics.pca.components, semantics.pca.explained)
         for frame, name in enumerate(names):
             found = semantics[frame]

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from saff_fast import preparation
+from saff_fast.priors.networks.weights import WeightsSource
 from saff_fast.priors.poses import Reconstruction
 from saff_fast.scene.synthetic import SyntheticScene
 
@@ -47,8 +48,8 @@ def put_in_place(replace, scene, views):
 
     replace(preparation, "with_known_poses", with_known_poses)
     replace(preparation, "reconstruct", lambda images, names: true_reconstruction(scene, views))
-    replace(preparation, "choose_backbone", lambda weights: FlatBackbone())
-    replace(preparation, "find_dino_weights", lambda: None)
+    replace(preparation, "choose_backbone", lambda name, weights, parity: FlatBackbone())
+    replace(WeightsSource, "find", lambda source: None)
 
 
 if __name__ == "__main__":

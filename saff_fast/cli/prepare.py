@@ -8,6 +8,7 @@ import tyro
 from saff_fast.cli.progress import ProgressLine, describe_stage
 
 _ALL = "(default: all)"
+_FOUND = "(default: those found, see `saff-fast doctor`)"
 
 
 def prepare(
@@ -19,9 +20,13 @@ def prepare(
     end: Annotated[float | None, tyro.conf.arg(metavar="TIME", help_behavior_hint="(default: the last)")] = None,
     max_frames: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=_ALL)] = None,
     height: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 288,
-    weights: Annotated[
-        Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: those found, see `saff-fast doctor`)")
+    features: Annotated[
+        str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: DINO ViT-S/8 if found)")
     ] = None,
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint=_FOUND)] = None,
+    parity: bool = False,
+    flow_weights: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint=_FOUND)] = None,
+    depth_weights: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint=_FOUND)] = None,
     masks: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: none)")] = None,
     redo: Annotated[tuple[str, ...], tyro.conf.arg(metavar="STEP"), tyro.conf.UseAppendAction] = (),
     report: bool = False,
@@ -39,7 +44,11 @@ def prepare(
         end: Where to stop, itself left out: seconds of a video, the number of a picture.
         max_frames: At most so many frames, spread evenly over the range.
         height: Height of the training images [pixels]; the width follows.
-        weights: DINO ViT-S/8 weights, for semantics and saliency.
+        features: Network for semantics: dino_vits8, dinov2_vits14, dinov3_vits16 or timm's name of a ViT.
+        weights: Its weights.
+        parity: Semantics exactly as in the published code, with its quirks; needs DINO ViT-S/8.
+        flow_weights: Weights of RAFT; without them flow is by DIS.
+        depth_weights: Weights of Depth Anything V2 small or MiDaS; without them depth is triangulated.
         masks: Masks of what moves (PNG, not black where it does) for all frames or some, named like the pictures, or
             like those in SCENE/images for a video. They take the place of what is found.
         redo: Run a step again: cameras, images, flow, motion, depth, semantics or saliency. Those that read what it
@@ -49,12 +58,14 @@ def prepare(
     from saff_fast.capture.selection import Selection
     from saff_fast.preparation import Execution
     from saff_fast.preparation import prepare as run_prepare
+    from saff_fast.priors.networks.choice import Networks
 
+    networks = Networks(features, weights, parity, flow_weights, depth_weights)
     selection = Selection(fps, start, end, max_frames)
     with ProgressLine() as line:
         execution = Execution(redo=redo, on_progress=lambda progress: line.show(describe_stage(progress)))
         found = run_prepare(
-            source, scene, height=height, weights=weights, selection=selection, masks=masks, execution=execution
+            source, scene, height=height, networks=networks, selection=selection, masks=masks, execution=execution
         )
     print(f"Scene: {scene}, {found.n_frames} frames, mean reprojection error {found.reprojection_error:.2f} px")
     if report:

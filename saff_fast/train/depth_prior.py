@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from saff_fast.geometry.alignment import above_horizon, align_to_bounds, robust_line
 from saff_fast.geometry.cameras import Cameras
 from saff_fast.geometry.rays import depth_to_parameter
 from saff_fast.geometry.spaces import NdcSpace
@@ -16,7 +17,6 @@ from saff_fast.scene.scene import Scene
 
 _MIN_PARALLAX = 0.3  # pixels of flow a unit of relative inverse depth must cause for a pixel to count
 _MIN_PIXELS = 100
-_IRLS_STEPS = 20
 
 
 def aligned_inverse_depths(scene: Scene) -> Float[Tensor, "n_frames h w"]:
@@ -59,12 +59,11 @@ def _align_frame(scene: Scene, frame: int) -> Float[Tensor, "h w"]:
     rho = torch.cat([f[0] for f in found])
     weight = torch.cat([f[1] for f in found]) * torch.cat([scene.depth_confidences[frame].reshape(-1)] * len(found))
     if int((weight > 0).sum()) < _MIN_PIXELS:
-        return _align_to_bounds(disparity, scene.bounds[frame])
-    scale, shift = _robust_line(x, rho, weight)
+        return align_to_bounds(disparity, scene.bounds[frame])
+    scale, shift = robust_line(x, rho, weight)
     if scale <= 0:
-        return _align_to_bounds(disparity, scene.bounds[frame])
-    lowest = 0.2 / float(scene.bounds[frame, 1])
-    return (scale * disparity + shift).clamp_min(lowest)
+        return align_to_bounds(disparity, scene.bounds[frame])
+    return above_horizon(scale * disparity + shift, scene.bounds[frame])
 
 
 def _triangulate(
@@ -94,29 +93,3 @@ def _triangulate(
     good = mask.reshape(-1) & (scene.motion_masks[frame].reshape(-1) < 0.5) & (off_line < 1) & (rho > 0)
     good &= parallax > _MIN_PARALLAX
     return rho, torch.where(good, parallax.square(), torch.zeros_like(parallax))
-
-
-def _robust_line(x: Tensor, y: Tensor, weight: Tensor) -> tuple[float, float]:
-    """Scale and shift of `y ~ scale x + shift` by iteratively reweighted least squares with Cauchy weights."""
-    keep = weight > 0
-    x, y, w = x[keep].double(), y[keep].double(), weight[keep].double()
-    robust = torch.ones_like(w)
-    scale, shift = 0.0, 0.0
-    for _ in range(_IRLS_STEPS):
-        u = w * robust
-        mean_x, mean_y = (u * x).sum() / u.sum(), (u * y).sum() / u.sum()
-        variance = (u * (x - mean_x).square()).sum()
-        scale = float((u * (x - mean_x) * (y - mean_y)).sum() / variance.clamp_min(1e-12))
-        shift = float(mean_y - scale * mean_x)
-        residual = (y - scale * x - shift).abs()
-        spread = residual.median().clamp_min(1e-9)
-        robust = 1 / (1 + (residual / (2 * spread)).square())
-    return scale, shift
-
-
-def _align_to_bounds(disparity: Float[Tensor, "h w"], bounds: Float[Tensor, " 2"]) -> Float[Tensor, "h w"]:
-    """Without parallax: the 5th and 95th percentile of disparity are the frame's far and near bound."""
-    low, high = disparity.reshape(-1).quantile(0.05), disparity.reshape(-1).quantile(0.95)
-    near, far = 1 / bounds[0], 1 / bounds[1]
-    unit = (disparity - low) / (high - low).clamp_min(1e-9)
-    return (far + unit * (near - far)).clamp_min(0.2 * float(far))

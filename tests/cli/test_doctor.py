@@ -112,3 +112,17 @@ def test_no_scene(tmp_path, capsys):
 def test_without_a_scene_it_is_the_installation(capsys):
     assert main(["doctor"]) == 0
     assert "The main job can run here." in capsys.readouterr().out
+
+
+def test_weights_that_prepare_would_take_are_listed(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    weights = tmp_path / "hub" / "checkpoints" / "midas_v21_384.pt"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    doctor()
+    out = capsys.readouterr().out
+    assert re.search(rf"yes MiDaS v2\.1 +{weights}\n", out)
+    for network, option in (("RAFT", "flow"), ("Depth Anything V2 small", "depth")):
+        assert re.search(rf"no +{network} +none found; put .*, or pass the file with --{option}-weights\n", out)
+    assert re.search(r"no +DINO ViT-S/8 +none found; put dino_deitsmall8_pretrain\.pth in .* with --weights\n", out)

