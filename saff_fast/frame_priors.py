@@ -179,11 +179,26 @@ def motion_files(frames: PreparedFrames, frame: int) -> list[Path]:
     return [frames.folder / layout.MOTION_MASKS / f"{frames.names[frame]}.png"]
 
 
+def dense_depth(
+    frames: PreparedFrames, frame: int, left_out: Bool[np.ndarray, " n_points"] | None = None
+) -> tuple[Float[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
+    """Inverse depth of a frame, and the trust in it, 0 to 1.
+
+    Args:
+        frames: What the earlier stages wrote.
+        frame: Which frame.
+        left_out: Matched points that must not be used, so that depth can be measured at them; none if not given.
+    """
+    moving = frames.moving(frame, frames.size)
+    support = triangulate(frames.flows, frames.cameras, frame, moving, frames.max_inverse_depth)
+    support = add_points(support, *seen_points(frames, frame, None if left_out is None else ~left_out))
+    return densify(support, frames.images[frame], moving)
+
+
 def write_depth(frames: PreparedFrames, frame: int) -> None:
     """Disparity of a frame, and the trust in it."""
-    moving, name = frames.moving(frame, frames.size), frames.names[frame]
-    support = triangulate(frames.flows, frames.cameras, frame, moving, frames.max_inverse_depth)
-    disparity, confidence = densify(_with_points(frames, support, frame), frames.images[frame], moving)
+    disparity, confidence = dense_depth(frames, frame)
+    name = frames.names[frame]
     writer.write_disparity(frames.folder, name, disparity)
     writer.write_confidence(frames.folder, name, confidence)
 
@@ -193,9 +208,12 @@ def depth_files(frames: PreparedFrames, frame: int) -> list[Path]:
     return [frames.folder / part / f"{frames.names[frame]}.npy" for part in (layout.DISPARITY, layout.CONFIDENCE)]
 
 
-def _with_points(frames: PreparedFrames, support: Support, frame: int) -> Support:
-    """Support with the matched points that the frame sees."""
+def seen_points(
+    frames: PreparedFrames, frame: int, chosen: Bool[np.ndarray, " n_points"] | None = None
+) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, " n"]]:
+    """Pixels (x, y) and depths of the matched points that a frame sees, of all or of the chosen ones."""
     found = frames.reconstruction
-    points = torch.from_numpy(found.points[found.visible[frame]])
+    visible = found.visible[frame] if chosen is None else found.visible[frame] & chosen
+    points = torch.from_numpy(found.points[visible])
     pixels, depths = frames.cameras.project(torch.full((len(points),), frame), points)
-    return add_points(support, pixels.numpy(), depths.numpy())
+    return pixels.numpy(), depths.numpy()
