@@ -16,9 +16,10 @@ from jaxtyping import Bool, Float, UInt8
 
 from saff_fast import files
 from saff_fast.geometry.cameras import Cameras
-from saff_fast.priors.depth import Support, add_points, densify, triangulate
+from saff_fast.priors.depth import add_points, densify, fuse, triangulate
 from saff_fast.priors.flow import FrameFlows
 from saff_fast.priors.motion import NEIGHBOURS, MotionEvidence
+from saff_fast.priors.plane_sweep import sweep
 from saff_fast.priors.poses import Reconstruction
 from saff_fast.scene import layout, writer
 from saff_fast.scene.reader import read_flow
@@ -190,7 +191,9 @@ def dense_depth(
         left_out: Matched points that must not be used, so that depth can be measured at them; none if not given.
     """
     moving = frames.moving(frame, frames.size)
-    support = triangulate(frames.flows, frames.cameras, frame, moving, frames.max_inverse_depth)
+    flow = triangulate(frames.flows, frames.cameras, frame, moving, frames.max_inverse_depth)
+    inverse_depths = (frames.reconstruction.inverse_depths()[0], frames.max_inverse_depth)
+    support = fuse(flow, sweep(frames.images, frames.moving, frames.cameras, frame, inverse_depths))
     support = add_points(support, *seen_points(frames, frame, None if left_out is None else ~left_out))
     return densify(support, frames.images[frame], moving)
 

@@ -1,6 +1,4 @@
-"""Dense inverse depth of every frame from matched points and from optical flow, with trust in each pixel."""
-
-from dataclasses import dataclass
+"""Dense inverse depth of every frame from flow, a plane sweep and matched points, with trust in each pixel."""
 
 import cv2
 import numpy as np
@@ -10,6 +8,7 @@ from saff_fast.geometry.cameras import Cameras
 from saff_fast.priors.flow import FrameFlows
 from saff_fast.priors.membrane import membrane
 from saff_fast.priors.motion import NEIGHBOURS
+from saff_fast.priors.support import Support
 from saff_fast.priors.two_view import RelativeView, pixel_centres, relative_view
 
 N_STEPS = 4
@@ -25,17 +24,12 @@ SMOOTHNESS = 0.5
 """Say of an edge between alike neighbours compared with that of a pixel's certain flow."""
 MAX_HEIGHT = 144
 """Rows at which the interpolation is solved; matches are no finer."""
+DISAGREEMENT = 0.05
+"""Relative difference of inverse depths over which flow and sweep cease to agree."""
+ALONE = 0.3
+"""Trust in the sweep where the flow disagrees, compared with that where it agrees."""
 MOVER_CONFIDENCE = 0.1
 """Trust in what is filled in for movers."""
-
-
-@dataclass(frozen=True)
-class Support:
-    """What is known of a frame's inverse depth before it is made dense."""
-
-    inverse_depth: Float[np.ndarray, "h w"]
-    weight: Float[np.ndarray, "h w"]
-    """Trust, 0 where nothing is known, 1 where the flow is certain, more at matched points."""
 
 
 def triangulate(
@@ -79,6 +73,22 @@ def _reprojection(
     depth = np.maximum(projected[..., 2:], 1e-6)
     pixels = projected[..., :2] / depth
     return pixels - target, (view.epipole[:2] - pixels * view.epipole[2]) / depth
+
+
+def fuse(flow: Support, swept: Support) -> Support:
+    """One support of two, the mean by trust where they agree, and that of the sweep, less trusted, where they do not.
+
+    The sweep sees many frames and wide baselines, so it errs seldom where matches are ambiguous or surfaces end; the
+    flow, at the pictures' full size, is finer where both are right.
+    """
+    difference = (flow.inverse_depth - swept.inverse_depth) / np.maximum(swept.inverse_depth, 1e-12)
+    agreement = np.exp(-((difference / DISAGREEMENT) ** 2) / 2)
+    # Where nothing was swept, there is nothing to disagree with.
+    agreement = np.where(swept.weight > 0, agreement, 1)
+    trusted = flow.weight * agreement
+    weight = trusted + swept.weight
+    inverse = (trusted * flow.inverse_depth + swept.weight * swept.inverse_depth) / np.maximum(weight, 1e-12)
+    return Support(inverse, weight * (ALONE + (1 - ALONE) * agreement))
 
 
 def add_points(

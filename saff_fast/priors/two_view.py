@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from saff_fast.geometry.cameras import Cameras
 
@@ -25,6 +26,19 @@ def relative_view(cameras: Cameras, reference: int, neighbour: int) -> RelativeV
     rotation = c2w[1][:, :3].T @ c2w[0][:, :3]
     translation = c2w[1][:, :3].T @ (c2w[0][:, 3] - c2w[1][:, 3])
     return RelativeView(k[1] @ rotation @ np.linalg.inv(k[0]), k[1] @ translation)
+
+
+def through_plane(
+    image: UInt8[np.ndarray, "h w 4"], view: RelativeView, inverse_depth: float
+) -> UInt8[np.ndarray, "h w 4"]:
+    """The neighbour's picture as the reference camera would see it on a plane across its axis; zero outside."""
+    homography = view.infinite.copy()
+    homography[:, 2] += inverse_depth * view.epipole
+    # OpenCV counts pixel centres from 0.
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    homography = np.linalg.inv(half) @ homography @ half
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpPerspective(image, homography, image.shape[1::-1], flags=flags)
 
 
 def _calibration(intrinsics: Float[np.ndarray, " 4"]) -> Float[np.ndarray, "3 3"]:
