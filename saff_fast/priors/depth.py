@@ -30,6 +30,8 @@ ALONE = 0.3
 """Trust in the sweep where the flow disagrees, compared with that where it agrees."""
 MOVER_CONFIDENCE = 0.1
 """Trust in what is filled in for movers."""
+MOVER_PERCENTILE = 95
+"""Which of the inverse depths around a mover it takes: nearly the largest, where a few may be wrong."""
 
 
 def triangulate(
@@ -112,7 +114,7 @@ def densify(
     Support is interpolated by a membrane whose edges are as stiff as neighbouring colours are alike (a weighted
     Laplacian, as in Levin et al. 2004). Movers have no support of their own. A mover hides what is around it, so it is
     at least as near as the nearest of that, which for one that stands on the ground is the ground under it: each
-    connected mover is filled with the 80th percentile of the inverse depths around it.
+    connected mover is filled with the 95th percentile of the inverse depths around it.
     """
     height, width = image.shape[:2]
     rows = min(height, MAX_HEIGHT)
@@ -132,7 +134,7 @@ def densify(
 
 
 def _fill_movers(inverse: Float[np.ndarray, "h w"], movers: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    """Each connected mover at the 80th percentile of what surrounds it, at least 2 pixels away."""
+    """Each connected mover at nearly the nearest of what surrounds it, at least 2 pixels away."""
     filled = inverse.copy()
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
     count, labels = cv2.connectedComponents(movers)
@@ -142,5 +144,5 @@ def _fill_movers(inverse: Float[np.ndarray, "h w"], movers: UInt8[np.ndarray, "h
             movers == 0
         )
         if ring.any():
-            filled[mover > 0] = np.percentile(inverse[ring], 80)
+            filled[mover > 0] = np.percentile(inverse[ring], MOVER_PERCENTILE)
     return filled

@@ -106,8 +106,7 @@ def _costs(
     witnesses: Sequence[tuple[UInt8[np.ndarray, "h w 4"], RelativeView]],
     planes: Float[np.ndarray, " n_planes"],
 ) -> tuple[Float[np.ndarray, "h w n_planes"], Bool[np.ndarray, "h w"]]:
-    """Cost of every plane at every pixel, and where any plane could be judged; 0 where none."""
-    worst = GRAY_LIMIT + GRADIENT_LIMIT
+    """Cost of every plane at every pixel, 0 where none could be judged, and where any could."""
     costs = np.empty((*reference.shape[:2], len(planes)), np.float32)
     judged = np.zeros(costs.shape, bool)
     for i, plane in enumerate(planes):
@@ -115,16 +114,14 @@ def _costs(
         n_seen = np.isfinite(said).sum(0)
         n_kept = np.ceil(n_seen * KEPT_SHARE).astype(int)
         sums = np.cumsum(np.where(np.isfinite(said), said, 0), 0)
-        kept = np.take_along_axis(sums, (n_kept - 1).clip(0)[None], 0)[0] / n_kept.clip(1)
+        costs[..., i] = np.take_along_axis(sums, (n_kept - 1).clip(0)[None], 0)[0] / n_kept.clip(1)
         judged[..., i] = n_seen >= max(2, MIN_SHARE * len(witnesses))
-        costs[..., i] = np.where(judged[..., i], kept, worst)
-    seen = judged.any(-1)
-    return costs * seen[..., None], seen
+    # A plane out of view is as good as one at random: neither wins nor lets another win by a distance.
+    usual = (costs * judged).sum(-1) / judged.sum(-1).clip(1)
+    return np.where(judged, costs, usual[..., None]), judged.any(-1)
 
 
-def _difference(
-    reference: UInt8[np.ndarray, "h w 4"], warped: UInt8[np.ndarray, "h w 4"]
-) -> Float[np.ndarray, "h w"]:
+def _difference(reference: UInt8[np.ndarray, "h w 4"], warped: UInt8[np.ndarray, "h w 4"]) -> Float[np.ndarray, "h w"]:
     """Truncated differences, averaged over what is seen nearby; infinite where the witness does not look."""
     difference = cv2.absdiff(reference, warped)
     gradient = np.minimum(cv2.add(difference[..., 1], difference[..., 2]), GRADIENT_LIMIT)

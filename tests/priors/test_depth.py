@@ -62,6 +62,16 @@ def test_a_mover_is_as_near_as_what_it_stands_on():
     assert confidence[16, 25] == pytest.approx(MOVER_CONFIDENCE)
 
 
+def test_a_mover_is_not_behind_what_it_partly_hides():
+    """Someone stands behind a balloon: a sixth of what surrounds it is near."""
+    near = np.full((36, 64), 0.1)
+    near[:, 28:36] = 0.5
+    moving = np.zeros((36, 64))
+    moving[10:26, 16:48] = 1
+    inverse, _ = densify(Support(near, 1 - moving), GRAY, moving)
+    assert inverse[14:22, 20:44].min() > 0.4
+
+
 def test_nothing_known_gives_a_finite_answer():
     inverse, confidence = densify(Support(np.zeros((36, 64)), np.zeros((36, 64))), GRAY, np.zeros((36, 64)))
     assert np.isfinite(inverse).all()
