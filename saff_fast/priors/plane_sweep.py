@@ -22,6 +22,8 @@ KEPT_SHARE = 0.5
 """Share of the witnesses that a depth is judged by, those that agree best; what hides it from others is forgiven."""
 MIN_SHARE = 0.12
 """Share of the witnesses that must have a surface in view for it to be judged."""
+MIN_PLANES = 0.5
+"""Share of the planes that must be judged; next to the border the nearest are out of view."""
 GRAY_LIMIT, GRADIENT_LIMIT = 20, 24
 """Differences, of 255, from which on more does not count as more."""
 GRADIENT_GAIN = 0.25
@@ -106,7 +108,7 @@ def _costs(
     witnesses: Sequence[tuple[UInt8[np.ndarray, "h w 4"], RelativeView]],
     planes: Float[np.ndarray, " n_planes"],
 ) -> tuple[Float[np.ndarray, "h w n_planes"], Bool[np.ndarray, "h w"]]:
-    """Cost of every plane at every pixel, 0 where none could be judged, and where any could."""
+    """Cost of every plane at every pixel, and where enough planes could be judged; 0 elsewhere."""
     costs = np.empty((*reference.shape[:2], len(planes)), np.float32)
     judged = np.zeros(costs.shape, bool)
     for i, plane in enumerate(planes):
@@ -116,9 +118,9 @@ def _costs(
         sums = np.cumsum(np.where(np.isfinite(said), said, 0), 0)
         costs[..., i] = np.take_along_axis(sums, (n_kept - 1).clip(0)[None], 0)[0] / n_kept.clip(1)
         judged[..., i] = n_seen >= max(2, MIN_SHARE * len(witnesses))
-    # A plane out of view is as good as one at random: neither wins nor lets another win by a distance.
-    usual = (costs * judged).sum(-1) / judged.sum(-1).clip(1)
-    return np.where(judged, costs, usual[..., None]), judged.any(-1)
+    # Where few planes are in view, the best of them is the best of what is left.
+    seen = judged.mean(-1) > MIN_PLANES
+    return np.where(judged, costs, GRAY_LIMIT + GRADIENT_LIMIT) * seen[..., None], seen
 
 
 def _difference(reference: UInt8[np.ndarray, "h w 4"], warped: UInt8[np.ndarray, "h w 4"]) -> Float[np.ndarray, "h w"]:
