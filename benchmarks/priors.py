@@ -23,6 +23,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import harness
 import numpy as np
 from jaxtyping import Bool, Float
@@ -161,20 +162,11 @@ def mover_figures(scene: Scene, truths: list[TruthMask]) -> Figures:
 
 
 def _resized(array: Float[ndarray, "rows columns"], size: tuple[int, int]) -> Float[ndarray, "height width"]:
-    import cv2
-
     return cv2.resize(array, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def _median(values: Float[ndarray, " n"]) -> float:
     return float(np.median(values))
-
-
-def passes(name: str, value: float) -> bool | None:
-    """Whether a figure of the synthetic scene is as good as it has to be; None where nothing is asked of it."""
-    if name in AT_MOST:
-        return value < AT_MOST[name]
-    return value >= AT_LEAST[name] if name in AT_LEAST else None
 
 
 def print_figures(found: dict[str, Figures]) -> None:
