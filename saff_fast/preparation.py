@@ -226,7 +226,7 @@ class _Preparation:
             return _KEPT
         frames = range(len(self.prepared.names))
         self._each(frame_priors.write_depth, frames, frame_priors.depth_files, tell)
-        return "triangulated flow and matched points"
+        return "a plane sweep, triangulated flow and matched points"
 
     def _run_semantics(self, tell: Tell) -> str:
         if self._keep(layout.SEMANTICS):
