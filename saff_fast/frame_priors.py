@@ -16,11 +16,12 @@ from jaxtyping import Bool, Float, UInt8
 
 from saff_fast import files
 from saff_fast.geometry.cameras import Cameras
-from saff_fast.priors.depth import NEIGHBOURS, Support, add_points, densify, triangulate
+from saff_fast.priors.depth import NEIGHBOURS, add_points, densify, fuse, triangulate
 from saff_fast.priors.flow import FrameFlows
 from saff_fast.priors.motion import MotionEvidence
 from saff_fast.priors.network_depth import on_scale_of_points
 from saff_fast.priors.networks.depth import DepthNetwork
+from saff_fast.priors.plane_sweep import sweep
 from saff_fast.priors.poses import Reconstruction
 from saff_fast.scene import layout, writer
 from saff_fast.scene.reader import read_flow
@@ -181,11 +182,28 @@ def motion_files(frames: PreparedFrames, frame: int) -> list[Path]:
     return [frames.folder / layout.MOTION_MASKS / f"{frames.names[frame]}.png"]
 
 
+def dense_depth(
+    frames: PreparedFrames, frame: int, left_out: Bool[np.ndarray, " n_points"] | None = None
+) -> tuple[Float[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
+    """Inverse depth of a frame, and the trust in it, 0 to 1.
+
+    Args:
+        frames: What the earlier stages wrote.
+        frame: Which frame.
+        left_out: Matched points that must not be used, so that depth can be measured at them; none if not given.
+    """
+    moving = frames.moving(frame, frames.size)
+    flow = triangulate(frames.flows, frames.cameras, frame, moving, frames.max_inverse_depth)
+    inverse_depths = (frames.reconstruction.inverse_depths()[0], frames.max_inverse_depth)
+    support = fuse(flow, sweep(frames.images, frames.moving, frames.cameras, frame, inverse_depths))
+    support = add_points(support, *seen_points(frames, frame, None if left_out is None else ~left_out))
+    return densify(support, frames.images[frame], moving)
+
+
 def write_depth(frames: PreparedFrames, frame: int) -> None:
     """Disparity of a frame, and the trust in it."""
-    moving, name = frames.moving(frame, frames.size), frames.names[frame]
-    support = triangulate(frames.flows, frames.cameras, frame, moving, frames.max_inverse_depth)
-    disparity, confidence = densify(_with_points(frames, support, frame), frames.images[frame], moving)
+    disparity, confidence = dense_depth(frames, frame)
+    name = frames.names[frame]
     writer.write_disparity(frames.folder, name, disparity)
     writer.write_confidence(frames.folder, name, confidence)
 
@@ -195,17 +213,13 @@ def depth_files(frames: PreparedFrames, frame: int) -> list[Path]:
     return [frames.folder / part / f"{frames.names[frame]}.npy" for part in (layout.DISPARITY, layout.CONFIDENCE)]
 
 
-def _with_points(frames: PreparedFrames, support: Support, frame: int) -> Support:
-    """Support with the matched points that the frame sees."""
-    return add_points(support, *_seen_points(frames, frame))
-
-
-def _seen_points(
-    frames: PreparedFrames, frame: int
-) -> tuple[Float[np.ndarray, "n_points 2"], Float[np.ndarray, " n_points"]]:
-    """Where the matched points that a frame sees are in it (x, y), and their depths."""
+def seen_points(
+    frames: PreparedFrames, frame: int, chosen: Bool[np.ndarray, " n_points"] | None = None
+) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, " n"]]:
+    """Pixels (x, y) and depths of the matched points that a frame sees, of all or of the chosen ones."""
     found = frames.reconstruction
-    points = torch.from_numpy(found.points[found.visible[frame]])
+    visible = found.visible[frame] if chosen is None else found.visible[frame] & chosen
+    points = torch.from_numpy(found.points[visible])
     pixels, depths = frames.cameras.project(torch.full((len(points),), frame), points)
     return pixels.numpy(), depths.numpy()
 
@@ -215,7 +229,7 @@ def write_network_depth(frames: PreparedFrames, frame: int, network: DepthNetwor
     name, found = frames.names[frame], frames.reconstruction
     relative = network(files.read_image(frames.folder / layout.IMAGES / f"{name}.png"))
     relative = cv2.resize(relative, frames.size[::-1], interpolation=cv2.INTER_LINEAR)
-    pixels, depths = _seen_points(frames, frame)
+    pixels, depths = seen_points(frames, frame)
     bounds, moving = found.bounds()[frame], frames.moving(frame, frames.size)
     disparity, confidence = on_scale_of_points(relative, pixels, depths, moving, bounds)
     writer.write_disparity(frames.folder, name, disparity)

@@ -252,7 +252,7 @@ class _Preparation:
             self._each_here(write, frames, frame_priors.depth_files, tell)
             return f"{network.name}, on the scale of matched points"
         self._each(frame_priors.write_depth, frames, frame_priors.depth_files, tell)
-        return "triangulated flow and matched points"
+        return "a plane sweep, triangulated flow and matched points"
 
     def _run_semantics(self, tell: Tell) -> str:
         if self._keep(layout.SEMANTICS):

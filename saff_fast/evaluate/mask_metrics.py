@@ -1,7 +1,8 @@
-"""Agreement of label maps: adjusted Rand index and foreground Jaccard index."""
+"""Agreement of label maps: adjusted Rand index and foreground Jaccard index; of scores with masks: area under ROC."""
 
 import numpy as np
-from jaxtyping import Bool, Int, Integer
+import scipy.stats
+from jaxtyping import Bool, Float, Int, Integer
 from numpy import ndarray
 
 Labels = Integer[ndarray, "height width"]
@@ -68,3 +69,22 @@ def jaccard(truth: Mask, predicted: Mask, scored: Mask | None = None) -> float:
         truth, predicted = truth & scored, predicted & scored
     union = int((truth | predicted).sum())
     return int((truth & predicted).sum()) / union if union else float("nan")
+
+
+def roc_auc(truth: Mask, score: Float[ndarray, "height width"], scored: Mask | None = None) -> float:
+    """Area under the ROC curve: how probably a pixel of the mask scores above one that is not in it, ties half.
+
+    The Mann-Whitney statistic of the ranks. NaN where the mask is empty or everything.
+
+    Args:
+        truth: True mask.
+        score: Higher where the mask is more likely.
+        scored: Pixels that count; all if None.
+    """
+    inside = np.ones(truth.shape, bool) if scored is None else scored
+    positive = truth[inside]
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    if not n_positive or not n_negative:
+        return float("nan")
+    ranks = scipy.stats.rankdata(score[inside])
+    return float((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))

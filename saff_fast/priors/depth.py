@@ -1,6 +1,4 @@
-"""Dense inverse depth of every frame from matched points and from optical flow, with trust in each pixel."""
-
-from dataclasses import dataclass
+"""Dense inverse depth of every frame from flow, a plane sweep and matched points, with trust in each pixel."""
 
 import cv2
 import numpy as np
@@ -9,6 +7,7 @@ from jaxtyping import Bool, Float, UInt8
 from saff_fast.geometry.cameras import Cameras
 from saff_fast.priors.flow import FrameFlows
 from saff_fast.priors.membrane import membrane
+from saff_fast.priors.support import Support
 from saff_fast.priors.two_view import pixel_centres, relative_view, reprojection
 
 NEIGHBOURS = (-2, -1, 1, 2)
@@ -26,17 +25,14 @@ SMOOTHNESS = 0.5
 """Say of an edge between alike neighbours compared with that of a pixel's certain flow."""
 MAX_HEIGHT = 144
 """Rows at which the interpolation is solved; matches are no finer."""
+DISAGREEMENT = 0.05
+"""Relative difference of inverse depths over which flow and sweep cease to agree."""
+ALONE = 0.3
+"""Trust in the sweep where the flow disagrees, compared with that where it agrees."""
 MOVER_CONFIDENCE = 0.1
 """Trust in what is filled in for movers."""
-
-
-@dataclass(frozen=True)
-class Support:
-    """What is known of a frame's inverse depth before it is made dense."""
-
-    inverse_depth: Float[np.ndarray, "h w"]
-    weight: Float[np.ndarray, "h w"]
-    """Trust, 0 where nothing is known, 1 where the flow is certain, more at matched points."""
+MOVER_PERCENTILE = 95
+"""Which of the inverse depths around a mover it takes: nearly the largest, where a few may be wrong."""
 
 
 def triangulate(
@@ -69,6 +65,22 @@ def triangulate(
     return Support(inverse, weight * (total > 0.5))
 
 
+def fuse(flow: Support, swept: Support) -> Support:
+    """One support of two, the mean by trust where they agree, and that of the sweep, less trusted, where they do not.
+
+    The sweep sees many frames and wide baselines, so it errs seldom where matches are ambiguous or surfaces end; the
+    flow, at the pictures' full size, is finer where both are right.
+    """
+    difference = (flow.inverse_depth - swept.inverse_depth) / np.maximum(swept.inverse_depth, 1e-12)
+    agreement = np.exp(-((difference / DISAGREEMENT) ** 2) / 2)
+    # Where nothing was swept, there is nothing to disagree with.
+    agreement = np.where(swept.weight > 0, agreement, 1)
+    trusted = flow.weight * agreement
+    weight = trusted + swept.weight
+    inverse = (trusted * flow.inverse_depth + swept.weight * swept.inverse_depth) / np.maximum(weight, 1e-12)
+    return Support(inverse, weight * (ALONE + (1 - ALONE) * agreement))
+
+
 def add_points(
     support: Support, pixels: Float[np.ndarray, "n_points 2"], depths: Float[np.ndarray, " n_points"]
 ) -> Support:
@@ -90,7 +102,7 @@ def densify(
     Support is interpolated by a membrane whose edges are as stiff as neighbouring colours are alike (a weighted
     Laplacian, as in Levin et al. 2004). Movers have no support of their own. A mover hides what is around it, so it is
     at least as near as the nearest of that, which for one that stands on the ground is the ground under it: each
-    connected mover is filled with the 80th percentile of the inverse depths around it.
+    connected mover is filled with the 95th percentile of the inverse depths around it.
     """
     height, width = image.shape[:2]
     rows = min(height, MAX_HEIGHT)
@@ -110,7 +122,7 @@ def densify(
 
 
 def _fill_movers(inverse: Float[np.ndarray, "h w"], movers: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    """Each connected mover at the 80th percentile of what surrounds it, at least 2 pixels away."""
+    """Each connected mover at nearly the nearest of what surrounds it, at least 2 pixels away."""
     filled = inverse.copy()
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
     count, labels = cv2.connectedComponents(movers)
@@ -120,5 +132,5 @@ def _fill_movers(inverse: Float[np.ndarray, "h w"], movers: UInt8[np.ndarray, "h
             movers == 0
         )
         if ring.any():
-            filled[mover > 0] = np.percentile(inverse[ring], 80)
+            filled[mover > 0] = np.percentile(inverse[ring], MOVER_PERCENTILE)
     return filled

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from saff_fast.geometry.cameras import Cameras
-from saff_fast.priors.two_view import RelativeView, relative_view
+from saff_fast.priors.two_view import RelativeView, relative_view, through_plane
 
 N_DEPTHS = 48
 MAX_WITNESSES = 23
@@ -114,7 +114,7 @@ class RigidResidual:
     ) -> UInt8[np.ndarray, "rows columns"]:
         """What one witness says of one depth; 255 where it does not see it."""
         image = self._images[frame]
-        low, high = (_through_plane(x[other], view, inverse_depth) for x in (self._low, self._high))
+        low, high = (through_plane(x[other], view, inverse_depth) for x in (self._low, self._high))
         outside = cv2.max(cv2.subtract(low[..., :3], image), cv2.subtract(image, high[..., :3])).max(-1)
         outside[low[..., 3] < 250] = 255
         return outside
@@ -133,16 +133,3 @@ def _rise(
 
 def _with_opacity(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 4"]:
     return np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
-
-
-def _through_plane(
-    image: UInt8[np.ndarray, "h w 4"], view: RelativeView, inverse_depth: float
-) -> UInt8[np.ndarray, "h w 4"]:
-    """The neighbour's picture as the reference camera would see it on a plane across its axis; zero outside."""
-    homography = view.infinite.copy()
-    homography[:, 2] += inverse_depth * view.epipole
-    # OpenCV counts pixel centres from 0.
-    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    homography = np.linalg.inv(half) @ homography @ half
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpPerspective(image, homography, image.shape[1::-1], flags=flags)

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from saff_fast.geometry.cameras import Cameras
 
@@ -38,6 +39,19 @@ def reprojection(
     depth = np.maximum(projected[..., 2:], 1e-6)
     pixels = projected[..., :2] / depth
     return pixels - target, (view.epipole[:2] - pixels * view.epipole[2]) / depth
+
+
+def through_plane(
+    image: UInt8[np.ndarray, "h w 4"], view: RelativeView, inverse_depth: float
+) -> UInt8[np.ndarray, "h w 4"]:
+    """The neighbour's picture as the reference camera would see it on a plane across its axis; zero outside."""
+    homography = view.infinite.copy()
+    homography[:, 2] += inverse_depth * view.epipole
+    # OpenCV counts pixel centres from 0.
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    homography = np.linalg.inv(half) @ homography @ half
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpPerspective(image, homography, image.shape[1::-1], flags=flags)
 
 
 def _calibration(intrinsics: Float[np.ndarray, " 4"]) -> Float[np.ndarray, "3 3"]:

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
-from saff_fast import config
+from saff_fast import config, files
+from saff_fast.scene.synthetic import SyntheticScene
+from tests.stand_ins import put_in_place
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "benchmarks"
 PRESET = """
@@ -156,6 +159,60 @@ def test_report_has_tables_and_plots(benchmark, tmp_path):
     assert time[0][1] == time[1][1]
     assert memory[0][0] < memory[1][0]
     assert memory[0][1] > memory[1][1], "more is higher"
+
+
+@pytest.fixture
+def small_priors(benchmark, monkeypatch):
+    """The benchmark of the priors on a stamp, with true cameras and the mean colour for a network."""
+    priors = benchmark("priors")
+    scene = SyntheticScene(36, 64, 4)
+    put_in_place(monkeypatch.setattr, scene, [scene.render(k, k) for k in range(4)])
+    return priors
+
+
+def test_priors_against_truth(small_priors, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "out.json"
+    monkeypatch.setattr(sys, "argv", ["benchmarks/priors.py", "--quick", "--json", str(path)])
+    for name, value in (("HEIGHT", 36), ("WIDTH", 64), ("N_FRAMES", 4)):
+        monkeypatch.setattr(small_priors, name, value)
+    small_priors.main()
+    document = json.loads(path.read_text())
+    assert {"device", "commit", "command", "quick", "bars"} <= document.keys()
+    figures = document["figures"]["synthetic 64x36"]
+    assert all(math.isfinite(value) for value in figures.values())
+    assert figures["pose.centres"] < 1e-6
+    assert figures["flow.epe"] < 0.5
+    assert figures["depth.static"] < 10
+    assert figures["depth.sure"] < figures["depth.unsure"]
+    assert figures["motion.iou"] <= figures["motion.recall"]
+    for bars in document["bars"].values():
+        assert bars.keys() <= figures.keys()
+    assert "saliency.auc" in capsys.readouterr().out
+
+
+def test_priors_of_a_real_scene(small_priors, tmp_path):
+    scene = SyntheticScene(36, 64, 4)
+    views = [scene.render(k, k) for k in range(4)]
+    for frame, view in enumerate(views):
+        files.write_image(tmp_path / "pictures" / f"{frame:05d}.png", view.rgb)
+    small_priors.prepare(tmp_path / "pictures", tmp_path / "scene", 36, report=lambda line: None)
+    files.write_image(tmp_path / "truth" / "00002.png", views[2].instances)
+    for name in ("00000", "00002"):
+        motion = views[2].motion.astype(np.uint8) * 255
+        files.write_image(tmp_path / "scene" / "motion_masks" / f"{name}.png", motion)
+    figures = small_priors.of_real(tmp_path / "scene", tmp_path / "truth")
+    assert figures["motion.iou"] == figures["motion.recall"] == 1
+    assert {"saliency.auc", "points.error", "points.sure", "points.unsure"} <= figures.keys()
+    prepared = small_priors.PreparedFrames(tmp_path / "scene", 36)
+    chosen = small_priors.held_out(len(prepared.reconstruction.points))
+    assert len(small_priors.seen_points(prepared, 1, chosen)[1]) == chosen.sum()
+
+
+def test_points_left_out_are_a_tenth_and_the_trusted_half_is_told_apart(benchmark):
+    priors = benchmark("priors")
+    assert priors.held_out(200).sum() == 20
+    figures = priors.depth_figures("depth.static", np.array([1.0, 0.5, 1.01, 1.2]), np.array([0.8, 0.1, 0.9, 0.2]))
+    assert figures == pytest.approx({"depth.static": 10.5, "depth.sure": 0.5, "depth.unsure": 35.0})
 
 
 @pytest.mark.parametrize(("values", "ticks"), [((3, 40), [5, 10, 20]), ((0.5, 2e4), [1, 10, 100, 1000, 1e4])])

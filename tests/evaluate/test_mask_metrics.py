@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import adjusted_rand_score, jaccard_score
+from sklearn.metrics import adjusted_rand_score, jaccard_score, roc_auc_score
 
-from saff_fast.evaluate.mask_metrics import ari, contingency, fg_ari, jaccard
+from saff_fast.evaluate.mask_metrics import ari, contingency, fg_ari, jaccard, roc_auc
 
 MAPS = arrays(np.int64, (6, 7), elements=st.integers(0, 4))
 
@@ -86,3 +86,17 @@ def test_only_scored_pixels_count():
     assert jaccard(truth > 0, predicted > 0, scored) == 1
     assert jaccard(truth > 0, predicted > 0) == 0.75
     assert math.isnan(ari(truth, predicted, np.zeros_like(scored)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(MAPS, MAPS, MAPS)
+def test_roc_auc_equals_scikit_learn(truth, score, scored):
+    inside, positive = scored > 0, truth > 2
+    if 0 < positive[inside].sum() < inside.sum():
+        expected = roc_auc_score(positive[inside], score[inside])
+        assert roc_auc(positive, score.astype(float), inside) == pytest.approx(expected)
+
+
+def test_roc_auc_without_either_class_is_not_a_number():
+    assert math.isnan(roc_auc(np.zeros((2, 2), bool), np.ones((2, 2))))
+    assert math.isnan(roc_auc(np.ones((2, 2), bool), np.ones((2, 2))))

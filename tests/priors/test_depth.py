@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from saff_fast.priors.depth import MOVER_CONFIDENCE, Support, add_points, densify, triangulate
+from saff_fast.priors.depth import ALONE, MOVER_CONFIDENCE, add_points, densify, fuse, triangulate
+from saff_fast.priors.support import Support
 
 GRAY = np.full((36, 64, 3), 128, np.uint8)
 
@@ -61,7 +62,28 @@ def test_a_mover_is_as_near_as_what_it_stands_on():
     assert confidence[16, 25] == pytest.approx(MOVER_CONFIDENCE)
 
 
+def test_a_mover_is_not_behind_what_it_partly_hides():
+    """Someone stands behind a balloon: a sixth of what surrounds it is near."""
+    near = np.full((36, 64), 0.1)
+    near[:, 28:36] = 0.5
+    moving = np.zeros((36, 64))
+    moving[10:26, 16:48] = 1
+    inverse, _ = densify(Support(near, 1 - moving), GRAY, moving)
+    assert inverse[14:22, 20:44].min() > 0.4
+
+
 def test_nothing_known_gives_a_finite_answer():
     inverse, confidence = densify(Support(np.zeros((36, 64)), np.zeros((36, 64))), GRAY, np.zeros((36, 64)))
     assert np.isfinite(inverse).all()
     assert confidence.max() == 0
+
+
+def test_agreeing_supports_are_averaged_and_else_the_sweep_counts():
+    flow = Support(np.array([[0.50, 0.50, 0.50, 0.50]]), np.array([[1.0, 1.0, 1.0, 0.0]]))
+    swept = Support(np.array([[0.51, 0.80, 0.80, 0.80]]), np.array([[1.0, 1.0, 0.0, 1.0]]))
+    found = fuse(flow, swept)
+    np.testing.assert_allclose(found.inverse_depth, [[0.505, 0.8, 0.5, 0.8]], atol=1e-3)
+    assert found.weight[0, 0] > 1.8
+    assert found.weight[0, 1] == pytest.approx(ALONE, abs=1e-3)
+    assert found.weight[0, 2] == 1
+    assert found.weight[0, 3] == pytest.approx(ALONE, abs=1e-3)
