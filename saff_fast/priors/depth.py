@@ -27,8 +27,10 @@ MAX_HEIGHT = 144
 """Rows at which the interpolation is solved; matches are no finer."""
 DISAGREEMENT = 0.05
 """Relative difference of inverse depths over which flow and sweep cease to agree."""
+SWEEP_SAY = 8.0
+"""How many times its own trust the flow's has to be to outdo the sweep where they disagree."""
 ALONE = 0.3
-"""Trust in the sweep where the flow disagrees, compared with that where it agrees."""
+"""Trust in the one where the other disagrees, compared with that where it agrees."""
 MOVER_CONFIDENCE = 0.1
 """Trust in what is filled in for movers."""
 MOVER_PERCENTILE = 95
@@ -66,19 +68,21 @@ def triangulate(
 
 
 def fuse(flow: Support, swept: Support) -> Support:
-    """One support of two, the mean by trust where they agree, and that of the sweep, less trusted, where they do not.
+    """One support of two: the mean by trust where they agree, and one of them, less trusted, where they do not.
 
-    The sweep sees many frames and wide baselines, so it errs seldom where matches are ambiguous or surfaces end; the
-    flow, at the pictures' full size, is finer where both are right.
+    The sweep sees many frames and wide baselines, so it errs seldom where matches are ambiguous or surfaces end, and
+    has the say in general; but at the borders, where few frames look, it hardly trusts itself. The flow, at the
+    pictures' full size, is finer where both are right.
     """
     difference = (flow.inverse_depth - swept.inverse_depth) / np.maximum(swept.inverse_depth, 1e-12)
     agreement = np.exp(-((difference / DISAGREEMENT) ** 2) / 2)
     # Where nothing was swept, there is nothing to disagree with.
     agreement = np.where(swept.weight > 0, agreement, 1)
-    trusted = flow.weight * agreement
-    weight = trusted + swept.weight
-    inverse = (trusted * flow.inverse_depth + swept.weight * swept.inverse_depth) / np.maximum(weight, 1e-12)
-    return Support(inverse, weight * (ALONE + (1 - ALONE) * agreement))
+    sweep_leads = SWEEP_SAY * swept.weight >= flow.weight
+    weights = flow.weight * np.where(sweep_leads, agreement, 1), swept.weight * np.where(sweep_leads, 1, agreement)
+    total = weights[0] + weights[1]
+    inverse = (weights[0] * flow.inverse_depth + weights[1] * swept.inverse_depth) / np.maximum(total, 1e-12)
+    return Support(inverse, total * (ALONE + (1 - ALONE) * agreement))
 
 
 def add_points(

@@ -87,3 +87,10 @@ def test_agreeing_supports_are_averaged_and_else_the_sweep_counts():
     assert found.weight[0, 1] == pytest.approx(ALONE, abs=1e-3)
     assert found.weight[0, 2] == 1
     assert found.weight[0, 3] == pytest.approx(ALONE, abs=1e-3)
+
+
+def test_a_sweep_that_hardly_trusts_itself_does_not_outdo_certain_flow():
+    flow, swept = (Support(np.full((1, 2), d), np.array([w])) for d, w in ((0.5, [0.8, 0.8]), (0.9, [0.05, 0.3])))
+    found = fuse(flow, swept)
+    np.testing.assert_allclose(found.inverse_depth, [[0.5, 0.9]], atol=1e-3)
+    np.testing.assert_allclose(found.weight, ALONE * np.array([[0.8, 0.3]]), atol=1e-3)
