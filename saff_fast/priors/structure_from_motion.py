@@ -73,6 +73,7 @@ class PairwiseMatches:
         import pycolmap
 
         options = pycolmap.FeatureExtractionOptions()
+        options.num_threads = 1  # pictures are numbered as they are done, and all that follows depends on the numbers
         options.sift.max_num_features = effort.max_features
         options.sift.peak_threshold = effort.peak_threshold
         options.sift.estimate_affine_shape = effort.affine_shape

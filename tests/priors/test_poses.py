@@ -72,3 +72,15 @@ def test_cameras_of_the_synthetic_rig_are_found():
     u, s, vt = np.linalg.svd(centres.T @ expected)
     aligned = centres @ (u @ vt) * s.sum() / (centres**2).sum()
     assert np.linalg.norm(aligned - expected, axis=1).max() < 0.02 * np.ptp(expected, axis=0).max()
+
+
+@pytest.mark.slow
+def test_the_same_pictures_give_the_same_cameras():
+    pytest.importorskip("pycolmap")
+    from saff_fast.scene.synthetic import SyntheticScene
+
+    scene = SyntheticScene(144, 256, 12)
+    images, names = [scene.render(i, 0).rgb for i in range(12)], [str(i) for i in range(12)]
+    first, *others = (reconstruct(images, names).c2w for _ in range(3))
+    for other in others:
+        np.testing.assert_array_equal(other, first)
