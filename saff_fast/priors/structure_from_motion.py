@@ -16,6 +16,8 @@ PRIOR_FOCAL_LENGTH = 1.2
 """First guess of the focal length, in widths of the longer side (COLMAP's own guess)."""
 MAX_EXHAUSTIVE = 60
 """Frames up to which each is matched with every other; more are matched with those near in time."""
+PLAUSIBLE_FOCAL_LENGTHS = (0.35, 3.0)
+"""Of a camera, as shares of the longer side of its pictures: fields of view of 110 to 19 degrees."""
 GOOD_ERROR = 1.0
 """Mean reprojection error, in pixels, under which a model with all frames ends the search."""
 MIN_ANGLE = 0.5
@@ -178,7 +180,18 @@ def rank(model) -> tuple[int, bool, int, float]:
     if model is None:
         return 0, False, 0, 0.0
     error = model.compute_mean_reprojection_error()
-    return model.num_reg_images(), error < GOOD_ERROR, model.num_points3D(), -error
+    good = error < GOOD_ERROR and all(has_plausible_focal_length(camera) for camera in model.cameras.values())
+    return model.num_reg_images(), good, model.num_points3D(), -error
+
+
+def has_plausible_focal_length(camera) -> bool:
+    """Whether a camera is one that people film with.
+
+    Where little parallax is seen and things move, a far camera of a tiny field of view explains nearly as many matches
+    as the true one, with poses that mean nothing.
+    """
+    low, high = (share * max(camera.width, camera.height) for share in PLAUSIBLE_FOCAL_LENGTHS)
+    return low < camera.focal_length < high
 
 
 def is_good(model, n_frames: int) -> bool:
