@@ -37,6 +37,11 @@ class Cameras:
         scale = self.intrinsics.new_tensor([sx, sy, sx, sy])
         return replace(self, intrinsics=self.intrinsics * scale, height=height, width=width)
 
+    def at_most(self, max_height: int) -> Self:
+        """The same cameras with images of no more than `max_height` rows, their proportions kept."""
+        height = min(self.height, max_height)
+        return self.resized(height, round(self.width * height / self.height))
+
     def world_rays(
         self, cameras: Int[Tensor, " n_rays"], pixels: Float[Tensor, "n_rays 2"]
     ) -> tuple[Float[Tensor, "n_rays 3"], Float[Tensor, "n_rays 3"]]:

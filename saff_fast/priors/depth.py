@@ -8,13 +8,12 @@ from saff_fast.geometry.cameras import Cameras
 from saff_fast.priors.flow import FrameFlows
 from saff_fast.priors.membrane import membrane
 from saff_fast.priors.support import Support
-from saff_fast.priors.two_view import pixel_centres, relative_view, reprojection
+from saff_fast.priors.triangulation import fit_inverse_depth
+from saff_fast.priors.two_view import relative_view
 
 NEIGHBOURS = (-2, -1, 1, 2)
 """Frames whose flow is triangulated, relative to the frame at hand."""
 N_STEPS = 4
-CAUCHY_SCALE = 1.0
-"""Miss, in pixels, from which on a neighbour loses its say in the triangulation."""
 RESIDUAL_SCALE = 0.5
 """Miss, in pixels, that a good match of a static point has."""
 TOLERANCE = 0.03
@@ -42,29 +41,18 @@ def triangulate(
 ) -> Support:
     """Inverse depth of each pixel that best explains its flow to the four nearest frames, as if nothing moved.
 
-    Gauss-Newton steps on the distance, in pixels, between flow targets and projections, with Cauchy weights. Trust
-    falls with that distance, with evidence of motion, and where the baseline is too short to tell depths apart.
+    Trust falls with the distance between flow targets and projections, with evidence of motion, and where the baseline
+    is too short to tell depths apart.
     """
     neighbours = [frame + step for step in NEIGHBOURS if 0 <= frame + step < len(flows)]
     views = [relative_view(cameras, frame, neighbour) for neighbour in neighbours]
-    p = pixel_centres(cameras.height, cameras.width)
     matches = [flows.between(frame, neighbour) for neighbour in neighbours]
-    inverse = np.full(p.shape[:2], max_inverse_depth / 4)
-    weights = [valid.astype(float) for _, valid in matches]
-    for _ in range(N_STEPS):
-        slope, curvature, missed = (np.zeros(p.shape[:2]) for _ in range(3))
-        for k, ((flow, valid), view) in enumerate(zip(matches, views, strict=True)):
-            miss, gradient = reprojection(p, view, inverse, p[..., :2] + flow)
-            square = (miss * miss).sum(-1)
-            weights[k] = valid / (1 + square / CAUCHY_SCALE**2)
-            slope += weights[k] * (gradient * miss).sum(-1)
-            curvature += weights[k] * (gradient * gradient).sum(-1)
-            missed += weights[k] * square
-        inverse = np.clip(inverse - slope / (curvature + 1e-12), 0, max_inverse_depth)
-    total = np.maximum(sum(weights), 1e-6)
-    certainty = curvature * (TOLERANCE * max_inverse_depth / RESIDUAL_SCALE) ** 2
-    weight = np.exp(-missed / total / (2 * RESIDUAL_SCALE**2)) * certainty / (1 + certainty) * (1 - moving)
-    return Support(inverse, weight * (total > 0.5))
+    start = np.full((cameras.height, cameras.width), max_inverse_depth / 4)
+    fit = fit_inverse_depth(views, matches, start, (0, max_inverse_depth), N_STEPS)
+    total = np.maximum(fit.weight, 1e-6)
+    certainty = fit.curvature * (TOLERANCE * max_inverse_depth / RESIDUAL_SCALE) ** 2
+    weight = np.exp(-fit.missed / total / (2 * RESIDUAL_SCALE**2)) * certainty / (1 + certainty) * (1 - moving)
+    return Support(fit.inverse_depth, weight * (total > 0.5))
 
 
 def fuse(flow: Support, swept: Support) -> Support:

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, UInt8
 
 from saff_fast.geometry.cameras import Cameras
 from saff_fast.priors.flow import warp
-from saff_fast.priors.two_view import RelativeView, pixel_centres, relative_view, reprojection
+from saff_fast.priors.triangulation import fit_inverse_depth
+from saff_fast.priors.two_view import pixel_centres, relative_view, reprojection
 
 STEPS = (-6, -4, -3, -2, -1, 1, 2, 3, 4, 6)
 """Frames to which flow is computed, relative to the frame at hand: near ones match best, far ones show slow motion."""
@@ -54,11 +55,10 @@ class FlowMisfit:
         inverse_depths: tuple[float, float],
         max_height: int = 144,
     ):
-        height = min(cameras.height, max_height)
-        width = round(cameras.width * height / cameras.height)
-        self._scale = cameras.height / height
-        self._cameras = cameras.resized(height, width)
-        small = (cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images)
+        self._cameras = cameras.at_most(max_height)
+        self._scale = cameras.height / self._cameras.height
+        size = self._cameras.width, self._cameras.height
+        small = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images)
         self._grays = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in small]
         self._nearest, self._farthest = 1.5 * inverse_depths[1], 0.5 * inverse_depths[0]
 
@@ -77,7 +77,7 @@ class FlowMisfit:
         for other, view in zip(others, views, strict=True):
             static, _ = reprojection(p, view, inverse, p[..., :2])
             flows.append(self._flow(frame, other, static.astype(np.float32)))
-        inverse = self._best_inverse_depth(p, views, flows, inverse)
+        inverse = fit_inverse_depth(views, flows, inverse, (self._farthest, self._nearest), N_ROUNDS).inverse_depth
         count = sum(valid.astype(int) for _, valid in flows)
         totals = np.zeros((2, height, width))
         for (flow, valid), view in zip(flows, views, strict=True):
@@ -99,21 +99,3 @@ class FlowMisfit:
         target = pixel_centres(*flow.shape[:2])[..., :2] + flow
         inside = ((target > 0) & (target < flow.shape[1::-1])).all(-1)
         return flow, inside & (loop < LOOP + LOOP_SHARE * np.linalg.norm(flow, axis=-1))
-
-    def _best_inverse_depth(
-        self,
-        p: Float[np.ndarray, "h w 3"],
-        views: Sequence[RelativeView],
-        flows: Sequence[tuple[Float[np.ndarray, "h w 2"], Bool[np.ndarray, "h w"]]],
-        inverse: Float[np.ndarray, "h w"],
-    ) -> Float[np.ndarray, "h w"]:
-        """Gauss-Newton with Cauchy weights of one pixel."""
-        for _ in range(N_ROUNDS):
-            slope, curvature = np.zeros(inverse.shape), np.zeros(inverse.shape)
-            for (flow, valid), view in zip(flows, views, strict=True):
-                miss, gradient = reprojection(p, view, inverse, p[..., :2] + flow)
-                weight = valid / (1 + (miss * miss).sum(-1))
-                slope += weight * (gradient * miss).sum(-1)
-                curvature += weight * (gradient * gradient).sum(-1)
-            inverse = np.clip(inverse - slope / (curvature + 1e-12), self._farthest, self._nearest)
-        return inverse

@@ -59,9 +59,8 @@ def sweep(
         frame: The frame whose depths are wanted.
         inverse_depths: Least and largest inverse depth tried.
     """
-    height = min(cameras.height, MAX_HEIGHT)
-    size = (round(cameras.width * height / cameras.height), height)
-    small = cameras.resized(height, size[0])
+    small = cameras.at_most(MAX_HEIGHT)
+    size = small.width, small.height
     planes = np.linspace(*inverse_depths, N_DEPTHS)
     full_size = (cameras.width, cameras.height)
     others = choose_witnesses(small, frame, inverse_depths)

@@ -70,10 +70,9 @@ class RigidResidual:
         inverse_depths: tuple[float, float],
         max_height: int = 96,
     ):
-        height = min(cameras.height, max_height)
-        width = round(cameras.width * height / cameras.height)
-        self._cameras = cameras.resized(height, width)
-        self._images = [cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images]
+        self._cameras = cameras.at_most(max_height)
+        size = self._cameras.width, self._cameras.height
+        self._images = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]
         square = np.ones((3, 3), np.uint8)
         self._low = [_with_opacity(cv2.erode(image, square)) for image in self._images]
         self._high = [_with_opacity(cv2.dilate(image, square)) for image in self._images]
