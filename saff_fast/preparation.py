@@ -12,7 +12,6 @@ from jaxtyping import Float, UInt8
 from saff_fast import files, frame_priors
 from saff_fast.capture.capture import Capture, find_capture
 from saff_fast.capture.frames import Frames
-from saff_fast.capture.published import FLOW
 from saff_fast.capture.selection import ALL_FRAMES, Selection
 from saff_fast.capture.survey import survey
 from saff_fast.errors import UserError
@@ -156,7 +155,7 @@ class _Preparation:
                 (TRAINING_IMAGES,),
                 (flow,),
                 self._run_flow,
-                _content(networks.flow_weights) + self._given(FLOW),
+                _content(networks.flow_weights) + self._given(layout.FLOW),
             ),
             Stage(
                 "motion", ("sparse", flow, TRAINING_IMAGES), (motion,), self._run_motion, masks + self._given(motion)
@@ -220,7 +219,7 @@ class _Preparation:
         return "resized by area"
 
     def _run_flow(self, tell: Tell) -> str:
-        kept = self._keep(FLOW)
+        kept = self._keep(layout.FLOW)
         pairs = frame_priors.frame_pairs(len(self.prepared.names))
         if self.networks.flow_weights is None:
             name = "DIS optical flow"
@@ -230,7 +229,7 @@ class _Preparation:
             name, flows = raft.name, FrameFlows(self.prepared.images, raft)
             write = partial(frame_priors.write_flow_pair, self.folder, self.prepared.names, flows)
             self._each_here(write, pairs, frame_priors.flow_files, tell)
-        return name + (f", {FLOW} kept from the source" if kept else "")
+        return name + (f", {layout.FLOW} kept from the source" if kept else "")
 
     def _run_motion(self, tell: Tell) -> str:
         if self.masks is None and self._keep(layout.MOTION_MASKS):

@@ -26,8 +26,8 @@ SUFFIXES = {
     layout.SALIENCY: ".npy",
 }
 """Parts with one file a frame; optical flow has two."""
-FLOW = layout.flow_folder(1)
-PARTS = (*SUFFIXES, FLOW)
+
+PARTS = (*SUFFIXES, layout.FLOW)
 
 
 def list_scene(source: Path) -> Listing:
@@ -94,7 +94,7 @@ class GivenPriors:
         return True
 
     def _pairs(self, part: str) -> list[tuple[Path, Path]]:
-        return list(self._flows() if part == FLOW else self._files(part))
+        return list(self._flows() if part == layout.FLOW else self._files(part))
 
     def _files(self, part: str) -> Iterator[tuple[Path, Path]]:
         """Each file of a part, and its place in another scene folder."""

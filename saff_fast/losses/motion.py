@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from saff_fast.losses.reconstruction import masked_mean
+from saff_fast.losses.reductions import masked_mean
 
 
 def optical_flow(

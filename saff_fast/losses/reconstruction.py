@@ -3,6 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from saff_fast.losses.reductions import masked_mean
 from saff_fast.types import RenderOutputs
 
 
@@ -25,10 +26,3 @@ def reconstruction(
     if semantic.shape[1]:
         errors["semantic"] = (rendered.semantic - semantic).square().mean(-1)
     return {name: masked_mean(error, mask) for name, error in errors.items()}
-
-
-def masked_mean(values: Float[Tensor, "*shape"], mask: Float[Tensor, "*shape"] | None) -> Tensor:
-    """Mean of `values` weighted by `mask`; zero if the mask is."""
-    if mask is None:
-        return values.mean()
-    return (values * mask).sum() / (mask.sum() + 1e-8)

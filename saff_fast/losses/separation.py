@@ -4,12 +4,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from saff_fast.losses.reductions import masked_mean, mean
+
 
 def blend_entropy(blends: Float[Tensor, " n_samples"], weights: Float[Tensor, " n_samples"]) -> Tensor:
     """Mean of `-v log v - (1 - v) log(1 - v)` over what is seen: a point is static or dynamic, not half of each."""
     v = blends.clamp(1e-4, 1 - 1e-4)
     entropy = -(v * v.log() + (1 - v) * torch.log1p(-v))
-    return (entropy * weights).sum() / (weights.sum() + 1e-8)
+    return masked_mean(entropy, weights)
 
 
 def motion_evidence(
@@ -20,7 +22,7 @@ def motion_evidence(
     A pixel without evidence of motion is unknown rather than static, unless several frames agree on its depth or the
     static field explains it: the second term counts as much as that is `known`.
     """
-    return (motion * (1 - blend).clamp_min(0)).mean(), ((1 - motion) * known * blend).mean()
+    return mean(motion * (1 - blend).clamp_min(0)), mean((1 - motion) * known * blend)
 
 
 def motion_unfounded(
@@ -60,4 +62,4 @@ def vacant(opacity: Float[Tensor, " n_rays"], attention: Float[Tensor, " n_rays"
     Without it the dynamic field keeps haze around movers that blend hides at the times that were seen, and that shows
     at the times between.
     """
-    return ((1 - attention).clamp_min(0) * opacity).mean()
+    return mean((1 - attention).clamp_min(0) * opacity)

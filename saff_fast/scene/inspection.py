@@ -13,7 +13,6 @@ from saff_fast.errors import UserError
 from saff_fast.scene import layout
 from saff_fast.scene.reader import read_frames
 
-FLOW = layout.flow_folder(1)
 SAME_PROPORTIONS = 0.02
 """Share by which the proportions of a prior may differ from those of the pictures."""
 
@@ -54,7 +53,7 @@ def inspect_scene(folder: Path) -> list[Part]:
     directions = (("fwd", range(len(names) - 1)), ("bwd", range(1, len(names))))
     flows = [layout.find_flow(root, names[i], i, direction) for direction, indices in directions for i in indices]
     sources: dict[str, tuple[Iterable[Path], Callable[[Path], tuple[int, ...]]]] = {
-        FLOW: (flows, lambda path: _npz_shape(path, "flow")[:2]),
+        layout.FLOW: (flows, lambda path: _npz_shape(path, "flow")[:2]),
         layout.MOTION_MASKS: ((root / layout.MOTION_MASKS / f"{name}.png" for name in names), _picture_size),
         layout.DISPARITY: ((root / layout.DISPARITY / f"{name}.npy" for name in names), _npy_shape),
         layout.CONFIDENCE: ((root / layout.CONFIDENCE / f"{name}.npy" for name in names), _npy_shape),

@@ -41,6 +41,9 @@ def flow_folder(interval: int) -> str:
     return f"flow_i{interval}"
 
 
+FLOW = flow_folder(1)
+
+
 def flow_file(folder: Path, name: str, direction: str, interval: int = 1) -> Path:
     """Flow of frame `name` to the frame `interval` later ("fwd") or earlier ("bwd")."""
     return folder / flow_folder(interval) / f"{name}_{direction}.npz"

@@ -10,7 +10,8 @@ from torch import Tensor
 from saff_fast.geometry.projection import project_expected_point
 from saff_fast.geometry.rays import pixel_rays
 from saff_fast.losses import geometry, motion, separation
-from saff_fast.losses.reconstruction import masked_mean, reconstruction
+from saff_fast.losses.reconstruction import reconstruction
+from saff_fast.losses.reductions import masked_mean, mean
 from saff_fast.ops import accumulate
 from saff_fast.render.compositing import composite_dynamic, static_rgb
 from saff_fast.render.renderer import RenderedBatch
@@ -73,7 +74,7 @@ def batch_losses(
     # Flow bleeds over the edges of movers and takes its evidence of motion along: the picture itself knows better.
     targets = dataclasses.replace(targets, motion=targets.motion * (1 - explained))
     terms = _joint_terms(batch, targets, explained, config, depth_weight)
-    terms["static_rgb"] = config.static * (static_error * fits * (1 - targets.motion)).mean()
+    terms["static_rgb"] = config.static * mean(static_error * fits * (1 - targets.motion))
     moving = _moving_part(batch, targets, n_moving, budget)
     if len(moving.positions):
         terms |= _dynamic_terms(model, moving, config, depth_weight)

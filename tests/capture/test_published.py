@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from saff_fast.capture.capture import find_capture
-from saff_fast.capture.published import FLOW, PARTS, GivenPriors
+from saff_fast.capture.published import PARTS, GivenPriors
 from saff_fast.capture.selection import ALL_FRAMES, Selection
 from saff_fast.errors import UserError
-from saff_fast.scene import writer
+from saff_fast.scene import layout, writer
 from saff_fast.scene.llff import opencv_poses, to_llff
 from saff_fast.scene.reader import read_scene
 
@@ -56,7 +56,7 @@ def test_what_is_complete_is_kept_under_new_numbers(folder, tmp_path):
     priors = find_capture(folder, Selection(start=1)).priors
     target = tmp_path / "scene"
     priors.copy_cameras(target)
-    assert {part for part in PARTS if priors.copy(part, target)} == {"disp", "motion_masks", FLOW}
+    assert {part for part in PARTS if priors.copy(part, target)} == {"disp", "motion_masks", layout.FLOW}
     assert [np.load(target / "disp" / f"{i:05d}.npy")[0, 0] for i in range(4)] == [2, 3, 4, 5]
     flow = np.load(target / "flow_i1" / "00002_bwd.npz")["flow"]
     np.testing.assert_allclose(flow, -0.7, atol=1e-6)
@@ -77,8 +77,8 @@ def test_a_part_that_lacks_a_file_is_not_copied(folder, tmp_path):
 
 def test_flow_is_kept_between_neighbours_only(folder, tmp_path):
     priors = find_capture(folder, ALL_FRAMES).priors
-    assert not GivenPriors(priors.scene, (0, 2, 3, 4)).copy(FLOW, tmp_path / "scene")
-    assert GivenPriors(priors.scene, (1, 2, 3, 4)).copy(FLOW, tmp_path / "scene")
+    assert not GivenPriors(priors.scene, (0, 2, 3, 4)).copy(layout.FLOW, tmp_path / "scene")
+    assert GivenPriors(priors.scene, (1, 2, 3, 4)).copy(layout.FLOW, tmp_path / "scene")
 
 
 def test_a_camera_file_is_kept(folder, tmp_path, rig):

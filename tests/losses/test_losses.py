@@ -5,7 +5,8 @@ import math
 import torch
 
 from saff_fast.losses import geometry, motion, separation
-from saff_fast.losses.reconstruction import masked_mean, reconstruction
+from saff_fast.losses.reconstruction import reconstruction
+from saff_fast.losses.reductions import masked_mean
 from saff_fast.types import RenderOutputs
 
 

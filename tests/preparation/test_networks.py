@@ -8,7 +8,7 @@ import torch
 
 from saff_fast import preparation
 from saff_fast.cli.main import main
-from saff_fast.files import read_npz, write_image
+from saff_fast.files import read_npz
 from saff_fast.preparation import Execution, prepare
 from saff_fast.priors import pyramid
 from saff_fast.priors.networks import depth_anything, raft
@@ -17,30 +17,11 @@ from saff_fast.priors.networks.depth_anything import DepthAnything
 from saff_fast.priors.networks.vit import DINO
 from saff_fast.priors.torchvision_shim import make_torchvision_importable
 from saff_fast.scene.reader import read_scene
-from saff_fast.scene.synthetic import SyntheticScene
+from tests.preparation.conftest import HEIGHT, WIDTH
 from tests.stand_ins import put_in_place
 
 pytest.importorskip("torchvision" if make_torchvision_importable() is None else "")
 pytest.importorskip("timm")
-
-HEIGHT, WIDTH, N_FRAMES = 36, 64, 4
-
-
-@pytest.fixture(scope="module")
-def synthetic():
-    return SyntheticScene(HEIGHT, WIDTH, N_FRAMES)
-
-
-@pytest.fixture(scope="module")
-def views(synthetic):
-    return [synthetic.render(i, i) for i in range(N_FRAMES)]
-
-
-@pytest.fixture
-def source(tmp_path, views):
-    for i, view in enumerate(views):
-        write_image(tmp_path / "photos" / f"{i}.png", view.rgb)
-    return tmp_path / "photos"
 
 
 @pytest.fixture(autouse=True)

@@ -16,28 +16,11 @@ from saff_fast.priors.record import RECORD
 from saff_fast.scene import writer
 from saff_fast.scene.llff import opencv_poses
 from saff_fast.scene.reader import read_scene
-from saff_fast.scene.synthetic import SyntheticScene, write_synthetic_truth
+from saff_fast.scene.synthetic import write_synthetic_truth
+from tests.preparation.conftest import HEIGHT, N_FRAMES, WIDTH
 from tests.stand_ins import FlatBackbone, put_in_place
 
-HEIGHT, WIDTH, N_FRAMES = 36, 64, 4
 ALL = ("cameras", "images", "flow", "motion", "depth", "semantics", "saliency")
-
-
-@pytest.fixture(scope="module")
-def synthetic():
-    return SyntheticScene(HEIGHT, WIDTH, N_FRAMES)
-
-
-@pytest.fixture(scope="module")
-def views(synthetic):
-    return [synthetic.render(i, i) for i in range(N_FRAMES)]
-
-
-@pytest.fixture
-def source(tmp_path, views):
-    for i, view in enumerate(views):
-        write_image(tmp_path / "photos" / f"shot {i}.png", view.rgb)
-    return tmp_path / "photos"
 
 
 @pytest.fixture(autouse=True)
