@@ -4,6 +4,7 @@
 #include "../common/decay.h"
 #include "../common/hd.h"
 #include "../common/packed.h"
+#include "../common/past_cache.h"
 
 namespace saff {
 
@@ -21,6 +22,7 @@ struct Channels {
   struct Group {
     T* data;  // null: nobody asked for it
     int64_t stride, n_channels;
+    bool past_cache = false;  // how it is written
   };
   int64_t n_groups, n_channels = 0;
   Group group[kMaxGroups];
@@ -30,6 +32,14 @@ struct Channels {
     for (int64_t k = 0; k < n_groups; ++k, rows += 3) {
       group[k] = {reinterpret_cast<T*>(rows[0]), rows[1], rows[2]};
       n_channels += rows[2];
+    }
+  }
+
+  // For writing `n_rows` rows that are not read again soon.
+  Channels(const int64_t* rows, int64_t n, int64_t n_rows) : Channels(rows, n) {
+    for (int64_t k = 0; k < n_groups; ++k) {
+      auto& g = group[k];
+      g.past_cache = goes_past_cache(g.data, g.stride, n_rows, g.n_channels);
     }
   }
 };
@@ -63,7 +73,10 @@ SAFF_HD T backward_sample(const Channels<const T>& values, const Channels<T>& gr
     for (int64_t c = 0; c < group.n_channels; ++c) slope += g[c] * channels[c];
     if (grads.group[k].data) {
       T* SAFF_RESTRICT grad = grads.group[k].data + row * grads.group[k].stride;
-      for (int64_t c = 0; c < group.n_channels; ++c) grad[c] = weight * g[c];
+      if (grads.group[k].past_cache)
+        store_scaled_past_cache(grad, weight, g, group.n_channels);
+      else
+        for (int64_t c = 0; c < group.n_channels; ++c) grad[c] = weight * g[c];
     }
     g += group.n_channels;
   }
@@ -167,6 +180,7 @@ struct CompositeBackward {
       grad_sigmas_dynamic[entry] = T(0);
       clear_row(grad_values_dynamic, entry);
     }
+    stores_done();
     walk_back(range, entries, met - 1);
   }
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from saff_fast.ops import Emission, composite, composite_joint, reference
+from saff_fast.ops import FIRST_CHANNEL, Emission, composite, composite_joint, reference
 from saff_fast.types import PackedSamples
 
 GROUPS = (3, 1, 5)
@@ -277,13 +277,26 @@ def test_host_and_device_agree_in_float32():
         torch.testing.assert_close(actual.cpu(), expected, rtol=1e-4, atol=1e-6)
 
 
+def test_gradients_larger_than_the_cache_are_weights_times_upstream(device):
+    n_rays, n_each, n_channels = 1000, 40, 64
+    firsts = torch.arange(n_rays, device=device) * n_each
+    packed_info = torch.stack([firsts, torch.full_like(firsts, n_each)], dim=1)
+    sigmas, lengths = torch.rand(n_rays * n_each, device=device) * 5, torch.full((n_rays * n_each,), 0.02).to(device)
+    values = torch.randn(n_rays * n_each, n_channels, device=device, requires_grad=True)
+    rays = composite(Emission(sigmas, (values,)), lengths, lengths, packed_info, with_weights=True)
+    upstream = torch.randn(n_rays, n_channels, device=device)
+    (grad,) = torch.autograd.grad(rays.sums[:, FIRST_CHANNEL:], values, upstream)
+    assert grad.nbytes > 8 << 20
+    torch.testing.assert_close(grad, rays.weights.unsqueeze(1) * upstream.repeat_interleave(n_each, 0))
+
+
 @pytest.mark.parametrize("with_weights", [False, True])
 def test_registration(device, with_weights):
     case = make_case([3, 1, 7], device)
     blends, sigmas_static, sigmas_dynamic, *groups = (leaf.requires_grad_() for leaf in case.leaves())
     samples = [sigmas_static, sigmas_dynamic, blends, case.deltas, case.centres]
     places = [case.packed_info, case.dynamic_info, case.indices]
-    args = samples, places, list(groups[:3]), list(groups[3:]), with_weights
+    args = *samples, *places, list(groups[:3]), list(groups[3:]), with_weights
     torch.library.opcheck(torch.ops.saff_fast.composite.default, args)
 
 
