@@ -8,6 +8,7 @@ from torch import Tensor
 
 from saff_fast import kernels
 from saff_fast.ops import checks
+from saff_fast.ops.schema import Floats
 
 
 @torch.no_grad()
@@ -76,7 +77,7 @@ def _lazy_adam(
     exp_avg_sq: Tensor,
     step_size: float,
     root_of_correction: float,
-    betas: list[float],
+    betas: Floats,
     eps: float,
 ) -> None:
     numbers = step_size, root_of_correction, *betas, eps

@@ -10,6 +10,9 @@ from saff_fast.ops.occupancy_bits import OccupancyBits
 from saff_fast.ops.schema import Ints
 from saff_fast.types import PackedSamples
 
+MAX_STEPS = 1 << 20
+"""Beyond it float32 no longer tells the steps of a ray apart at every jitter."""
+
 
 def march(
     origins: Float[Tensor, "n_rays 3"],
@@ -36,7 +39,7 @@ def march(
         directions: From `t = 0` to `t = 1`.
         frames: Frame of each ray, int64; clamped to the frames that exist.
         occupancy: The occupied cells.
-        n_steps: Steps a ray, at least 1.
+        n_steps: Steps a ray, 1 to `MAX_STEPS`.
         jitter: One offset in [0, 1) a ray.
         capacity: Most samples and most dynamic samples in all. A ray that would end beyond either gets none, nor does
             any after it that has samples.
@@ -101,8 +104,8 @@ def march_round(
 def _check(name, origins, directions, frames, occupancy, n_steps, jitter):
     n_rays = origins.shape[0] if origins.dim() else None
     lattice = {} if jitter is None else {"jitter": jitter}
-    if n_steps < 1:
-        raise ValueError(f"{name}: n_steps must be at least 1, got {n_steps}")
+    if not 1 <= n_steps <= MAX_STEPS:
+        raise ValueError(f"{name}: n_steps must be in [1, {MAX_STEPS}], got {n_steps}")
     checks.shape(name, {"n_rays": n_rays, "xyz": 3}, origins=origins, directions=directions)
     checks.shape(name, {"n_rays": n_rays}, frames=frames, **lattice)
     checks.floats(name, origins=origins, directions=directions, **lattice)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from saff_fast import kernels
 from saff_fast.ops import checks
+from saff_fast.ops.schema import Floats
 
 
 def project_flow(
@@ -77,7 +78,7 @@ def _project_flow(
     intrinsics: Tensor,
     low: Tensor,
     high: Tensor,
-    ndc: list[float],
+    ndc: Floats,
     limit: float,
 ) -> Tensor:
     pixels = points.new_empty(points.shape[0], 2)
@@ -95,7 +96,7 @@ def _project_flow_backward(  # noqa: PLR0913 - a gradient, and what project_flow
     intrinsics: Tensor,
     low: Tensor,
     high: Tensor,
-    ndc: list[float],
+    ndc: Floats,
     limit: float,
 ) -> Tensor:
     grad_points = torch.empty_like(points)
