@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -52,7 +53,13 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-def train(scene_folder: Path, run: Path, config: ExperimentConfig, report: Report = lambda _: None) -> None:
+def train(
+    scene_folder: Path,
+    run: Path,
+    config: ExperimentConfig,
+    report: Report = lambda _: None,
+    notes: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Train on a scene folder until `config.train.steps`, resuming what `run` already holds.
 
     On one CPU machine the result depends on the configuration and the seed alone: interrupted and resumed, the run ends
@@ -63,6 +70,7 @@ def train(scene_folder: Path, run: Path, config: ExperimentConfig, report: Repor
         run: The run folder, made if it is not there.
         config: The resolved configuration.
         report: Called after every logged step.
+        notes: Texts to leave beside the configuration, by file name.
 
     Raises:
         UserError: if the scene, the run folder, the device or a backend cannot be used.
@@ -73,6 +81,8 @@ def train(scene_folder: Path, run: Path, config: ExperimentConfig, report: Repor
     scene = read_scene(scene_folder, config.train.height)
     _check(scene, config.train)
     open_run(run, scene_folder, config, environment(device, backend))
+    for name, text in notes.items():
+        (run / name).write_text(text, encoding="utf-8")
     with sole_writer(run):
         Trainer(scene.to(device), run, config).run(report)
 

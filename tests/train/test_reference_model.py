@@ -84,7 +84,7 @@ def test_a_run_renders_segments_and_is_scored(finished):
     render_run(finished)
     segment_run(finished, SegmentConfig())
     scores = evaluate_run(finished)
-    assert scores["views"]
+    assert scores["splits"]
 
 
 def test_views_do_not_depend_on_how_many_rays_are_rendered_at_once(finished):
