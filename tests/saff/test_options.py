@@ -1,7 +1,5 @@
 """Published configuration files: their syntax, and that every option is mapped or has a reason why not."""
 
-import dataclasses
-
 import pytest
 
 from saff_fast.config import override
@@ -9,11 +7,7 @@ from saff_fast.errors import UserError
 from saff_fast.saff.config_file import read_entries
 from saff_fast.saff.options import OPTIONS, PUBLISHED, read_saff_config
 from saff_fast.train.config import ExperimentConfig
-
-needs_published_losses = pytest.mark.skipif(
-    "objective" not in {f.name for f in dataclasses.fields(ExperimentConfig)},
-    reason="the configuration has no published losses yet",
-)
+from tests.saff.published import needs_published_losses
 
 CHECKLIST = {  # every option of run_nerf.py with its default
     "config expname ft_path load_algo n_cluster cluster_dir load_feat_weight load_sal_weight": None,
