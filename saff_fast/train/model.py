@@ -57,6 +57,7 @@ class SceneModel:
 
     field: Fields
     occupancy: RaySampler
+    """Where rays are sampled."""
     cameras: Cameras
     space: NdcSpace
 
