@@ -40,13 +40,16 @@ class Kind:
 
 KINDS: dict[FieldKind, Kind] = {
     "hash": Kind(
-        SceneField, lambda _, occupancy, n_frames: OccupancyGrid(occupancy, n_frames), NdcSpace.around, lambda _, r: r
+        fields=SceneField,
+        occupancy=lambda field, occupancy, n_frames: OccupancyGrid(occupancy, n_frames),
+        space=NdcSpace.around,
+        learning_rate=lambda field, rate: rate,
     ),
     "reference": Kind(
-        lambda field, n_frames, n_semantic, _: ReferenceField(field.reference, n_frames, n_semantic),
-        lambda field, _, n_frames: UniformSampler(field.reference.n_samples),
-        lambda cameras, _: NdcSpace.published(cameras),
-        lambda field, _: field.reference.learning_rate,
+        fields=lambda field, n_frames, n_semantic, backend: ReferenceField(field.reference, n_frames, n_semantic),
+        occupancy=lambda field, occupancy, n_frames: UniformSampler(field.reference.n_samples),
+        space=lambda cameras, near: NdcSpace.published(cameras),
+        learning_rate=lambda field, rate: field.reference.learning_rate,
     ),
 }
 
