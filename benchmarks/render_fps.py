@@ -13,18 +13,18 @@ from pathlib import Path
 import harness
 import scenes
 import torch
-from baselines.reference_model import ReferenceModel
 from harness import DEVICE
 from torch import Tensor
 
+from saff_fast.fields.scene_field import FieldConfig
 from saff_fast.geometry.rays import pixel_rays
-from saff_fast.train.model import SceneModel
+from saff_fast.render.occupancy import OccupancyConfig
+from saff_fast.train.model import SceneModel, build_model
 from saff_fast.train.rendering import load_run, render_view
 from saff_fast.types import Rays
 
 SIZES = ((72, 136), (288, 546))
 STEPS_BEFORE = 300
-CHUNK = 1 << 14  # rays at once, as in `render_view`
 STRIP = 1 << 14 if DEVICE.type == "cuda" else 256
 
 
@@ -52,17 +52,23 @@ def resized(model: SceneModel, height: int, width: int) -> SceneModel:
     return dataclasses.replace(model, cameras=model.cameras.resized(height, width))
 
 
+def published_networks(model: SceneModel) -> SceneModel:
+    """Untrained, on the cameras and in the space of a model."""
+    n_semantic = model.field.static_semantics.out_features
+    return build_model(FieldConfig(kind="reference"), OccupancyConfig(), model.cameras, model.space, n_semantic)
+
+
 def rows(model: SceneModel, repeats: int) -> list[harness.Row]:
     """Colour alone and everything, at the model's size, of the middle frame."""
     frame, size = model.n_frames // 2, (model.cameras.height, model.cameras.width)
     pixels = model.cameras.pixel_grid()
-    reference = ReferenceModel(model)
+    reference = published_networks(model)
     middle = (len(pixels) - min(STRIP, len(pixels))) // 2
-    strip = rays_of(model, pixels[middle : middle + STRIP], frame)
+    strip = pixels[middle : middle + STRIP]
     runs = (
         lambda: rgb(model, pixels, frame),
         lambda: render_view(model, frame, frame),
-        lambda: reference.render(strip),
+        lambda: rgb(reference, strip, frame),
     )
     *ours, theirs = harness.timings(runs, repeats)
     return [
@@ -70,7 +76,7 @@ def rows(model: SceneModel, repeats: int) -> list[harness.Row]:
             f"render_{size[1]}x{size[0]}.{what}",
             f"a pixel, {len(pixels)} a frame",
             (timing, theirs),
-            "baselines/reference_model.py",
+            scenes.REFERENCE,
             units=(len(pixels), len(strip)),
             figures={"frames_per_s": 1e3 / timing.median_ms},
         )
@@ -81,7 +87,8 @@ def rows(model: SceneModel, repeats: int) -> list[harness.Row]:
 @torch.no_grad()
 def rgb(model: SceneModel, pixels: Tensor, frame: int) -> Tensor:
     """The picture alone."""
-    parts = [model.renderer(rays_of(model, part, frame)).outputs.rgb for part in pixels.split(CHUNK)]
+    chunk = model.occupancy.rays_at_once
+    parts = [model.renderer(rays_of(model, part, frame)).outputs.rgb for part in pixels.split(chunk)]
     return torch.cat(parts)
 
 

@@ -14,6 +14,8 @@ from saff_fast.scene.scene import Scene
 from saff_fast.train.config import ExperimentConfig
 from saff_fast.train.trainer import Trainer
 
+REFERENCE = "field.kind=reference"
+"""What makes of a configuration that of the published networks."""
 CACHE = Path(__file__).resolve().parent.parent / "runs" / "benchmarks"
 
 

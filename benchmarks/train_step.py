@@ -3,9 +3,9 @@
     python benchmarks/train_step.py --preset cpu-preview --json train_step.json
 
 Ours is trained first, so that its occupancy is that of a run in progress; a step's share of the looks around of the
-occupancy grid is added to its time. The reference asks two MLPs of 8 x 256 at 128 samples of every ray, with the same
-losses on as large a share of the rays (`baselines/reference_model.py`). Either side runs at the batch size at which
-most rays pass a second. The unit of work is a ray.
+occupancy grid is added to its time. The reference (`field.kind = "reference"`) asks two MLPs of 8 x 256 at 128 samples
+of every ray, with the same losses on as large a share of the rays. Either side runs at the batch size at which most
+rays pass a second. The unit of work is a ray.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,6 @@ from collections.abc import Callable
 import harness
 import scenes
 import torch
-from baselines.reference_model import N_SAMPLES, ReferenceTraining
 from harness import DEVICE, Timing
 
 from saff_fast.config import override
@@ -32,30 +31,25 @@ def main() -> None:
     options = parser.parse_args()
     report = harness.Report(options)
     scene, config = scenes.chosen(options)
-    with scenes.new_trainer(scene, config) as trainer:
+    with (
+        scenes.new_trainer(scene, config) as trainer,
+        scenes.new_trainer(scene, override(config, [scenes.REFERENCE])) as reference,
+    ):
         run_steps(trainer, STEPS_BEFORE)
-        report.add(compare(trainer, options.preset, report.repeats))
+        report.add(compare((trainer, reference), options.preset, report.repeats))
     report.finish()
 
 
-def compare(trainer: Trainer, preset: str, repeats: int) -> harness.Row:
-    """Both sides at their best batch size."""
+def compare(sides: tuple[Trainer, Trainer], preset: str, repeats: int) -> harness.Row:
+    """Ours and the reference, either at its best batch size."""
+    trainer, reference = sides
     steps_between = 2 * trainer.config.train.sweep_every  # for all but the beginning of a run
-    reference = ReferenceTraining(trainer)
-    resize = resizer(trainer)
-
-    def trial(n_rays: int) -> None:
-        resize(n_rays)
-        run_steps(trainer, STEPS)
-
-    n_rays = harness.best_size(OUR_SIZES, trial)
-    n_reference = harness.best_size(REFERENCE_SIZES, reference.train_step)
-    resize(n_rays)
+    n_rays, n_reference = best_batch(trainer, OUR_SIZES, STEPS), best_batch(reference, REFERENCE_SIZES, 1)
     seen: list[dict[str, float]] = []
     runs = (
         lambda: seen.extend(run_steps(trainer, STEPS)),
         lambda: trainer.sweep(torch.Generator().manual_seed(0)),
-        lambda: reference.train_step(n_reference),
+        lambda: run_steps(reference, 1),
     )
     steps, sweep, theirs = harness.timings(runs, repeats)
     step = Timing(steps.median_ms / STEPS + sweep.median_ms / steps_between, steps.spread_ms / STEPS)
@@ -67,17 +61,30 @@ def compare(trainer: Trainer, preset: str, repeats: int) -> harness.Row:
         "train_step",
         f"a ray; {preset}, {n_rays} rays a step, reference {n_reference}",
         (step, theirs),
-        "baselines/reference_model.py",
+        scenes.REFERENCE,
         units=(n_rays, n_reference),
         figures=per_ray
         | {
             "rays_per_s": rate,
             "samples_per_s": rate * per_ray["samples_per_ray"],
             "reference_rays_per_s": reference_rate,
-            "reference_samples_per_s": reference_rate * N_SAMPLES,
+            "reference_samples_per_s": reference_rate * reference.model.occupancy.n_steps,
             "sweep_ms": sweep.median_ms,
         },
     )
+
+
+def best_batch(trainer: Trainer, sizes: tuple[int, ...], n_steps: int) -> int:
+    """The number of rays of which most pass a second, at which the trainer is left."""
+    resize = resizer(trainer)
+
+    def trial(n_rays: int) -> None:
+        resize(n_rays)
+        run_steps(trainer, n_steps)
+
+    best = harness.best_size(sizes, trial)
+    resize(best)
+    return best
 
 
 def resizer(trainer: Trainer) -> Callable[[int], None]:

@@ -60,11 +60,16 @@ def load_config(cls: type[_T], source: str | Path, base: _T | None = None) -> _T
     return _build(cls, table, base, str(path), ())
 
 
-def override(config: _T, assignments: Iterable[str]) -> _T:
+def override(config: _T, assignments: Iterable[str], source: str = "--set") -> _T:
     """`config` with values from the command line, each written `section.key=value`.
 
     A value is written as in TOML; quotes around a plain word may be left out. All are applied at once, so their order
     does not matter to checks that look at several keys; of two for one key the last counts.
+
+    Args:
+        config: What they change.
+        assignments: The values.
+        source: Where they come from, for error messages.
 
     Raises:
         UserError: No `=`, an unknown key, a wrong type, a value out of range.
@@ -73,15 +78,17 @@ def override(config: _T, assignments: Iterable[str]) -> _T:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
-            raise UserError(f"--set must be written section.key=value, got {assignment!r}")
+            raise UserError(f"{source} must be written section.key=value, got {assignment!r}")
         *sections, name = (part.strip() for part in key.split("."))
         section = table
         for part in sections:
             section = section.setdefault(part, {})
             if not isinstance(section, dict):
-                raise UserError(f"--set: {part} cannot be a value and a section of keys, got {assignment!r}; keep one")
+                raise UserError(
+                    f"{source}: {part} cannot be a value and a section of keys, got {assignment!r}; keep one"
+                )
         section[name] = _literal(text.strip())
-    return _build(type(config), table, config, "--set", ())
+    return _build(type(config), table, config, source, ())
 
 
 def dump_config(config: Any) -> str:

@@ -60,6 +60,8 @@ class PackedSamples:
     """The samples in dynamically occupied cells, ascending."""
     n_dropped: Int[Tensor, ""] | None = None
     """How many rays lost their samples because they did not fit; None where the lengths are made to fit."""
+    t_samples: Float[Tensor, " n_samples"] | None = None
+    """Where the fields are asked; None where that is the middle of each sample."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ ALLOWED = {
     "frame_priors": {*MIDDLE, "geometry", *BASE},
     **{unit: {*WIRING - {unit}, *MIDDLE, "ops", "geometry", "backends", *BASE} for unit in WIRING},
     "preparation": {*MIDDLE, "frame_priors", "capture", "geometry", *BASE},
-    "cli": {*WIRING, "capture", *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
+    "saff": {"train", "fields", "render", "scene", "geometry", *BASE},
+    "cli": {*WIRING, "saff", "capture", *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
 }
 """What each top-level module or folder may import beside itself; anything may import the package's own version."""
 

@@ -47,11 +47,16 @@ def check_scene(folder: Path) -> int:
     """Print what a scene folder holds; UserError with what `train` would say at the height of any preset."""
     from saff_fast.cli.train import resolve
     from saff_fast.config import preset_names
+    from saff_fast.saff.nvidia import find_nvidia_scene
     from saff_fast.scene.inspection import inspect_scene
+    from saff_fast.scene.layout import scene_name
     from saff_fast.scene.reader import read_scene
     from saff_fast.train.depth_prior import aligned_inverse_depths
     from saff_fast.train.trainer import space_around
 
+    published = find_nvidia_scene(scene_name(folder))
+    if published is not None:
+        print(f"  NVIDIA scene {published.name}, SAFF's config_{published.config}_4.txt ({published.expname})")
     for part in inspect_scene(folder):
         print(f"  {part.name:18}{part.state:12}{part.detail}")
     for height in sorted({resolve(name, None, []).train.height for name in preset_names()}):

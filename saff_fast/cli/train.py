@@ -8,14 +8,19 @@ import tyro
 from saff_fast.errors import UserError
 
 if TYPE_CHECKING:
+    from saff_fast.saff.options import Translation
     from saff_fast.train.config import ExperimentConfig
 
 _OF_PRESET = "(default: the preset's)"
+_ODD_EVEN = ("even", "odd")
 
 
 def train(
-    scene: Annotated[Path, tyro.conf.arg(metavar="SCENE")],
+    scene: Annotated[
+        Path | None, tyro.conf.arg(metavar="SCENE", help_behavior_hint="(default: datadir of --saff-config)")
+    ] = None,
     /,
+    *,
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")],
     preset: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu-preview",
     hold_out: Annotated[str, tyro.conf.arg(metavar="FRAMES", help_behavior_hint="(default: none)")] = "",
@@ -25,6 +30,7 @@ def train(
         Literal["auto", "cpu", "cuda"] | None,
         tyro.conf.arg(metavar="{auto,cpu,cuda}", help_behavior_hint=_OF_PRESET),
     ] = None,
+    saff_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")] = None,
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")] = None,
     assignments: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="set", metavar="SECTION.KEY=VALUE")
@@ -32,44 +38,80 @@ def train(
 ) -> None:
     """Train the fields of a scene. The same command again goes on from the last checkpoint.
 
-    Later wins: preset, --config, the options here, --set. RUN/config.toml lists all keys.
+    Later wins: preset, --saff-config, --config, the options here, --set. RUN/config.toml lists all keys.
 
     Args:
         scene: Scene folder of `saff-fast prepare`.
         out: Run folder to write or to go on with.
         preset: Named configuration: demo, cpu-preview or nvidia.
-        hold_out: Frames kept from training, to be scored [indices, such as 4,10,16].
+        hold_out: Frames kept from training, to be scored [indices, such as 4,10,16; odd; even].
         steps: Training steps.
         seed: Seed of initial values and batches.
         device: Where to train; auto is CUDA where it can be used.
+        saff_config: Configuration file of SAFF, such as config_balloon1-2_4.txt.
         config: TOML file with the keys that differ from the preset.
         assignments: One key, such as field.static.n_levels=14.
     """
-    flags = {"hold_out": _frames(hold_out) if hold_out else None, "steps": steps, "seed": seed, "device": device}
+    from saff_fast.saff.options import read_saff_config
+
+    flags = {"steps": steps, "seed": seed, "device": device}
     given = [f"train.{key}={value}" for key, value in flags.items() if value is not None]
     resolved = resolve(preset, config, [*given, *assignments])
+    published = None if saff_config is None else read_saff_config(saff_config, resolved.field.kind)
+    scene = _scene(scene, published)
+    if hold_out:
+        given.append(f"train.hold_out={_frames(hold_out, scene)}")
+    resolved = resolve(preset, config, [*given, *assignments], published)
+    if published is not None:
+        print(published)
 
     from saff_fast.cli.progress import ProgressLine, describe
     from saff_fast.train.trainer import train as run_train
 
     with ProgressLine() as line:
-        run_train(scene, out, resolved, report=lambda progress: line.show(describe(progress, resolved.train.rays)))
+        run_train(
+            scene,
+            out,
+            resolved,
+            report=lambda progress: line.show(describe(progress, resolved.train.rays)),
+            notes={} if published is None else {"saff_config.txt": f"{published}\n"},
+        )
     print(f"Trained: {out}")
 
 
-def resolve(preset: str, file: Path | None, assignments: list[str]) -> "ExperimentConfig":
-    """The configuration of a run from its layers: defaults, preset, file, single keys."""
+def resolve(
+    preset: str, file: Path | None, assignments: list[str], published: "Translation | None" = None
+) -> "ExperimentConfig":
+    """The configuration of a run from its layers: defaults, preset, SAFF's file, our file, single keys."""
     from saff_fast.config import load_config, override, preset_path
     from saff_fast.train.config import ExperimentConfig
 
     config = load_config(ExperimentConfig, preset_path(preset))
+    if published is not None:
+        config = override(config, published.assignments, str(published.source))
     if file is not None:
         config = load_config(ExperimentConfig, file, config)
     return override(config, assignments)
 
 
-def _frames(text: str) -> list[int]:
+def _scene(given: Path | None, published: "Translation | None") -> Path:
+    """The scene folder, by any name of the same scene."""
+    from saff_fast.saff.nvidia import existing_folder
+
+    scene = published.datadir if given is None and published is not None else given
+    if scene is None:
+        raise UserError("train: SCENE must be given, or a --saff-config that has datadir, but neither is")
+    return existing_folder(scene)
+
+
+def _frames(text: str, scene: Path) -> list[int]:
+    if text in _ODD_EVEN:
+        from saff_fast.scene.reader import read_frames
+
+        return list(range(_ODD_EVEN.index(text), len(read_frames(scene).names), 2))
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise UserError(f"--hold-out must be frame indices with commas, such as 4,10,16,22, got {text!r}") from None
+        raise UserError(
+            f"--hold-out must be odd, even or frame indices with commas, such as 4,10,16,22, got {text!r}"
+        ) from None

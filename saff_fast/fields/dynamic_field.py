@@ -77,8 +77,10 @@ class DynamicField(nn.Module):
         """Time of a frame index on the grid's last axis: the first frame is 0, the last is `last_time`, at most 1."""
         return frames / (self.n_frames - 1) * self.last_time
 
-    def forward(self, positions: Float[Tensor, "n 3"], frames: Float[Tensor, " n"]) -> DynamicOutputs:
-        """Outputs at `positions` of the unit cube at time `frames`."""
+    def forward(
+        self, positions: Float[Tensor, "n 3"], viewdirs: Float[Tensor, "n 3"], frames: Float[Tensor, " n"]
+    ) -> DynamicOutputs:
+        """Outputs at `positions` of the unit cube at time `frames`; what moves has one colour from everywhere."""
         points = torch.cat([positions, self.normalised_time(frames).unsqueeze(1)], dim=1)
         return self._heads(self.grid(points))
 
@@ -86,6 +88,7 @@ class DynamicField(nn.Module):
         self,
         positions: Float[Tensor, "n 3"],
         flows: Float[Tensor, "n_neighbours n 3"],
+        viewdirs: Float[Tensor, "n 3"],
         frames: Float[Tensor, "n_neighbours n"],
     ) -> tuple[list[DynamicOutputs], FlowSamples]:
         """Outputs at `positions + flows` at the neighbour times `frames`, one a neighbour, and where that is."""

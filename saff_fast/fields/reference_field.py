@@ -1,8 +1,9 @@
 """The published networks (SAFF, method section 3; NSFF): two MLPs of eight layers, one static and one dynamic.
 
-They are what speed is compared with. Parameters have the published names and shapes. As published, the networks see
-coordinates in [-1, 1], here the unit cube doubled, and times `2 k / N - 1`, and semantics pass through tanh at each
-sample, before compositing: so `hiddens` are the semantics themselves, and the layer after compositing is the identity.
+They are what speed and quality are compared with, and published checkpoints are loaded into them. Parameters have the
+published names and shapes. As published, the networks see coordinates in [-1, 1] and times `2 k / N - 1`, and semantics
+pass through tanh at each sample, before compositing: so `hiddens` are the semantics themselves, and the layer after
+compositing is the identity. Outside of the networks lengths are those of the unit cube, half as long.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from saff_fast.ops import FlowSamples
 from saff_fast.types import DynamicOutputs, StaticOutputs
 
 _SKIP = 4  # the encoded input is seen again after this layer
+_EDGE = 2.0  # length of the unit cube's edge in the networks' coordinates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,16 @@ class ReferenceFieldConfig:
     """Frequencies of position and time (`multires`)."""
     n_bands_views: int = 4
     """Frequencies of the viewing direction (`multires_views`)."""
+    deep_semantics: bool = False
+    """Whether the semantic head has a hidden layer (not `shallow_dino`)."""
+    tanh: bool = True
+    """Whether semantics are kept in (-1, 1) (`use_tanh`)."""
+    static_part: bool = True
+    """Whether there is a static part; without, the blend is 1 everywhere (`disable_rigid`)."""
+    n_samples: int = 128
+    """Samples of each ray (`N_samples`)."""
+    learning_rate: float = 5e-4
+    """Adam's step size at the start (`lrate`); networks this deep do not learn at that of hash grids."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -37,6 +49,8 @@ class ReferenceFieldConfig:
             raise ValueError(f"depth must be at least {_SKIP + 2}, got {self.depth}")
         if self.width < 2:
             raise ValueError(f"width must be at least 2, got {self.width}")
+        if not 2 <= self.n_samples <= 4096:
+            raise ValueError(f"n_samples must be in [2, 4096], got {self.n_samples}")
 
 
 def positional_encoding(values: Float[Tensor, "n n_dims"], n_bands: int) -> Float[Tensor, "n n_encoded"]:
@@ -70,7 +84,8 @@ class _Network(nn.Module):
         self.feature_linear = nn.Linear(width, width)
         self.views_linears = nn.ModuleList([nn.Linear(width + n_views, width // 2)])
         self.rgb_linear = nn.Linear(width // 2, 3)
-        self.dino_linears = nn.ModuleList([nn.Linear(width, n_semantic)])
+        hidden = [nn.Linear(width, width)] if config.deep_semantics else []
+        self.dino_linears = nn.ModuleList([*hidden, nn.Linear(width, n_semantic)])
         self.sal_linear = nn.Linear(width, 1)
 
     def trunk(self, points: Float[Tensor, "n n_dims"]) -> Float[Tensor, "n width"]:
@@ -84,12 +99,16 @@ class _Network(nn.Module):
 
     def shared(self, hidden: Float[Tensor, "n width"], viewdirs: Float[Tensor, "n 3"]) -> dict[str, Tensor]:
         """What static and dynamic outputs have in common, by name."""
+        semantics = hidden
+        for layer in self.dino_linears[:-1]:
+            semantics = layer(semantics).relu()
+        semantics = self.dino_linears[-1](semantics)
         seen = torch.cat([self.feature_linear(hidden), positional_encoding(viewdirs, self.config.n_bands_views)], dim=1)
         return {
-            "sigmas": self.alpha_linear(hidden).squeeze(1).relu(),
+            "sigmas": self.alpha_linear(hidden).squeeze(1).relu() * _EDGE,
             "rgbs": self.rgb_linear(self.views_linears[0](seen).relu()).sigmoid(),
             "saliencies": self.sal_linear(hidden).squeeze(1).sigmoid(),
-            "hiddens": self.dino_linears[0](hidden).tanh(),
+            "hiddens": semantics.tanh() if self.config.tanh else semantics,
         }
 
 
@@ -102,14 +121,17 @@ class ReferenceStaticField(_Network):
 
     def forward(self, positions: Float[Tensor, "n 3"], viewdirs: Float[Tensor, "n 3"]) -> StaticOutputs:
         """Outputs at `positions` of the unit cube seen along unit world `viewdirs`."""
-        hidden = self.trunk(2 * positions - 1)
-        return StaticOutputs(blends=self.w_linear(hidden).squeeze(1).sigmoid(), **self.shared(hidden, viewdirs))
+        hidden = self.trunk(_EDGE * positions - 1)
+        blends = self.w_linear(hidden).squeeze(1).sigmoid()
+        if not self.config.static_part:
+            blends = torch.ones_like(blends)
+        return StaticOutputs(blends=blends, **self.shared(hidden, viewdirs))
 
 
 class ReferenceDynamicField(_Network):
     """The published dynamic network (`NeRF`). Its colour, unlike the hash field's, depends on the viewing direction."""
 
-    flow_scale = 0.5
+    flow_scale = 1 / _EDGE
     """Scene flow, in cube lengths a frame, of a network output of 1."""
 
     def __init__(self, config: ReferenceFieldConfig, n_frames: int, n_semantic: int) -> None:
@@ -122,7 +144,7 @@ class ReferenceDynamicField(_Network):
         self, positions: Float[Tensor, "n 3"], viewdirs: Float[Tensor, "n 3"], frames: Float[Tensor, " n"]
     ) -> DynamicOutputs:
         """Outputs at `positions` of the unit cube at time `frames`, seen along unit world `viewdirs`."""
-        hidden = self.trunk(torch.cat([2 * positions - 1, (2 * frames / self.n_frames - 1).unsqueeze(1)], dim=1))
+        hidden = self.trunk(torch.cat([_EDGE * positions - 1, (2 * frames / self.n_frames - 1).unsqueeze(1)], dim=1))
         flows_bw, flows_fw = (self.sf_linear(hidden).tanh() * self.flow_scale).split(3, dim=1)
         occlusions_bw, occlusions_fw = self.prob_linear(hidden).sigmoid().unbind(1)
         return DynamicOutputs(

@@ -1,20 +1,27 @@
 """Both fields of a scene and their semantic layers."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from torch import nn
 
 from saff_fast.backends import BackendConfig
 from saff_fast.fields.dynamic_field import DynamicField, DynamicFieldConfig
+from saff_fast.fields.reference_field import ReferenceFieldConfig
 from saff_fast.fields.static_field import StaticField, StaticFieldConfig
+
+FieldKind = Literal["hash", "reference"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FieldConfig:
-    """Size of the two fields."""
+    """Kind and size of the two fields."""
 
+    kind: FieldKind = "hash"
+    """`hash`: hash grids with small networks (`static`, `dynamic`); `reference`: the published networks."""
     static: StaticFieldConfig = field(default_factory=StaticFieldConfig)
     dynamic: DynamicFieldConfig = field(default_factory=DynamicFieldConfig)
+    reference: ReferenceFieldConfig = field(default_factory=ReferenceFieldConfig)
 
 
 class SceneField(nn.Module):

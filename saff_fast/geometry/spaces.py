@@ -36,21 +36,29 @@ class NdcSpace:
         Raises:
             ValueError: if a ray of any camera does not look along world -z, so that it never reaches the far end.
         """
-        fx, fy = cameras.intrinsics[:, 0].median().item(), cameras.intrinsics[:, 1].median().item()
-        unbounded = cameras.c2w.new_full((3,), -1.0), cameras.c2w.new_full((3,), 1.0)
-        space = NdcSpace(2 * fx / cameras.width, 2 * fy / cameras.height, near, *unbounded)
-        w, h = float(cameras.width), float(cameras.height)
-        corners = torch.tensor([[0, 0], [w, 0], [0, h], [w, h]]).to(cameras.c2w).repeat(len(cameras), 1)
-        index = torch.arange(len(cameras), device=corners.device).repeat_interleave(4)
-        origins, directions = cameras.world_rays(index, corners)
-        if not bool((directions[:, 2] < -1e-2).all()):
-            raise ValueError("NdcSpace: cameras must all look along world -z (a forward-facing capture)")
-        starts, spans = space._ndc_rays(origins, directions)
+        space = NdcSpace._unboxed(cameras, near)
+        starts, spans = space._ndc_rays(*_corner_rays(cameras))
         ends = torch.cat([starts, starts + spans])
         centre, half = (ends.amax(0) + ends.amin(0)) / 2, (ends.amax(0) - ends.amin(0)) / 2 * 1.02
         low, high = centre - half, centre + half
         low[2], high[2] = -1.0, 1.0  # so that the third coordinate of the cube is t itself
-        return NdcSpace(space.scale_x, space.scale_y, near, low, high)
+        return replace(space, low=low, high=high)
+
+    @staticmethod
+    def published(cameras: Cameras) -> "NdcSpace":
+        """The published space: near is 1 and the box [-1, 1], so that outer cameras' rays leave the cube.
+
+        Raises:
+            ValueError: as `around`.
+        """
+        _corner_rays(cameras)
+        return NdcSpace._unboxed(cameras, 1.0)
+
+    @staticmethod
+    def _unboxed(cameras: Cameras, near: float) -> "NdcSpace":
+        fx, fy = cameras.intrinsics[:, 0].median().item(), cameras.intrinsics[:, 1].median().item()
+        box = cameras.c2w.new_full((3,), -1.0), cameras.c2w.new_full((3,), 1.0)
+        return NdcSpace(2 * fx / cameras.width, 2 * fy / cameras.height, near, *box)
 
     def to(self, device: torch.device | str) -> Self:
         """The same space on `device`."""
@@ -90,3 +98,14 @@ class NdcSpace:
         ndc = self.low + points * (self.high - self.low)
         z = 2 * self.near / (ndc[:, 2:].clamp_max(1 - FARTHEST) - 1)
         return torch.cat([self._unscaled(-ndc[:, :2] * z), z], dim=-1)
+
+
+def _corner_rays(cameras: Cameras) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
+    """World rays through the corners of all images; ValueError where one of them does not look along world -z."""
+    w, h = float(cameras.width), float(cameras.height)
+    corners = torch.tensor([[0, 0], [w, 0], [0, h], [w, h]]).to(cameras.c2w).repeat(len(cameras), 1)
+    index = torch.arange(len(cameras), device=corners.device).repeat_interleave(4)
+    origins, directions = cameras.world_rays(index, corners)
+    if not bool((directions[:, 2] < -1e-2).all()):
+        raise ValueError("NdcSpace: cameras must all look along world -z (a forward-facing capture)")
+    return origins, directions

@@ -18,9 +18,10 @@ from saff_fast.types import DynamicOutputs, PackedSamples, RenderOutputs, Static
 def sample_lengths(
     samples: PackedSamples, directions: Float[Tensor, "n_rays 3"]
 ) -> tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]]:
-    """Length in the unit cube and centre `t` of each sample."""
+    """Length in the unit cube of each sample, and the `t` where the fields are asked for it."""
     norms = directions.norm(dim=-1)[samples.ray_indices]
-    return (samples.t_ends - samples.t_starts) * norms, (samples.t_starts + samples.t_ends) / 2
+    middles = (samples.t_starts + samples.t_ends) / 2
+    return (samples.t_ends - samples.t_starts) * norms, middles if samples.t_samples is None else samples.t_samples
 
 
 def composite_joint(

@@ -65,6 +65,10 @@ class OccupancyGrid(nn.Module):
     exactly the cells that they were told of (`observe_untrained`), without the neighbours, which nothing has shaped.
     """
 
+    learns = True
+    jitter_shape = ()
+    rays_at_once = 1 << 14
+
     trained: Tensor
     static_candidates: Tensor
     dynamic_candidates: Tensor
@@ -114,6 +118,16 @@ class OccupancyGrid(nn.Module):
         """The next samples of the rays, at most `max_samples` each, and the step where each ray goes on."""
         frames, n_steps = rays.frames.round().long(), self.config.n_steps
         return march_round(rays.origins, rays.directions, frames, self.bits, n_steps, first_steps, max_samples)
+
+    @property
+    def n_steps(self) -> int:
+        """Marching steps of a ray."""
+        return self.config.n_steps
+
+    @property
+    def takes_capacity(self) -> bool:
+        """Whether `march` takes one."""
+        return self.config.marcher != "nerfacc"
 
     @property
     def bits(self) -> OccupancyBits:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from saff_fast.render.compositing import composite_joint, sample_lengths
-from saff_fast.render.occupancy import OccupancyGrid
+from saff_fast.render.sampling import RaySampler
 from saff_fast.types import DynamicOutputs, PackedSamples, Rays, RenderOutputs, StaticOutputs
 
 Lengths = tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]]
@@ -37,27 +37,27 @@ class Renderer:
 
     static_field: Callable[[Float[Tensor, "n 3"], Float[Tensor, "n 3"]], StaticOutputs]
     """Outputs at positions seen along view directions."""
-    dynamic_field: Callable[[Float[Tensor, "n 3"], Float[Tensor, " n"]], DynamicOutputs]
-    """Outputs at positions and frame indices."""
+    dynamic_field: Callable[[Float[Tensor, "n 3"], Float[Tensor, "n 3"], Float[Tensor, " n"]], DynamicOutputs]
+    """Outputs at positions seen along view directions at frame indices."""
     semantics: tuple[nn.Linear, nn.Linear]
     """Semantic layers of the static and of the dynamic field."""
-    occupancy: OccupancyGrid
+    occupancy: RaySampler
 
     def __call__(
         self,
         rays: Rays,
-        jitter: Float[Tensor, " n_rays"] | None = None,
+        jitter: Float[Tensor, "n_rays ..."] | None = None,
         capacity: tuple[int, int] | None = None,
     ) -> RenderedBatch:
-        """Render `rays`; `jitter` in [0, 1) shifts each ray's sample lattice, `capacity` is that of `ops.march`."""
+        """Render `rays`; `jitter` in [0, 1) moves their samples, `capacity` is that of `ops.march`."""
         return self.render(rays, self.occupancy.march(rays, jitter, capacity))
 
     def render(self, rays: Rays, samples: PackedSamples) -> RenderedBatch:
         """Render these samples of `rays`."""
         lengths = sample_lengths(samples, rays.directions)
         rows, where = samples.ray_indices, samples.dynamic_indices
-        positions = rays.origins[rows] + lengths[1].unsqueeze(1) * rays.directions[rows]
-        static = self.static_field(positions, rays.viewdirs[rows])
-        dynamic = self.dynamic_field(positions[where], rays.frames[rows[where]])
+        positions, viewdirs = rays.origins[rows] + lengths[1].unsqueeze(1) * rays.directions[rows], rays.viewdirs[rows]
+        static = self.static_field(positions, viewdirs)
+        dynamic = self.dynamic_field(positions[where], viewdirs[where], rays.frames[rows[where]])
         outputs, *weights = composite_joint(static, dynamic, samples, lengths, self.semantics)
         return RenderedBatch(rays, outputs, samples, lengths, positions, dynamic, static, *weights)

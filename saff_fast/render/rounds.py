@@ -43,7 +43,7 @@ def render_in_rounds(
             rows = values * trans.reshape(-1, *[1] * (values.dim() - 1))
             sums[field.name] = sums[field.name].index_add(0, active, rows) if field.name in sums else rows
         trans = trans * transmittance(batch)
-        goes_on = (next_steps < renderer.occupancy.config.n_steps) & (trans >= least_transmittance)
+        goes_on = (next_steps < renderer.occupancy.n_steps) & (trans >= least_transmittance)
         active, trans, first_steps = active[goes_on], trans[goes_on], next_steps[goes_on]
     return RenderOutputs(**sums)
 

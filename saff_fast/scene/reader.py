@@ -1,6 +1,6 @@
 """Reads a scene folder in the published layout; what is wrong with it is said in one sentence that names the file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -82,6 +82,22 @@ def read_scene(folder: Path, height: int | None = None) -> Scene:
 def read_world_transform(folder: Path) -> WorldTransform:
     """How lengths and points of a folder's `poses_bounds.npy` become those of its `Scene`."""
     return from_llff(_read_poses(layout.scene_root(folder))).transform
+
+
+def read_published_cameras(folder: Path, height: int) -> Cameras:
+    """The cameras that SAFF sees, from `poses_bounds.npy` alone: its focal length, the principal point in the middle.
+
+    Its pixels are looked through at integers about (W/2, H/2), which is a principal point half a pixel further here.
+    """
+    frames = replace(read_frames(folder), intrinsics=None)
+    return _cameras(frames, from_llff(frames.rows), height, layout.resized_width(*frames.size, height))
+
+
+def n_semantic_channels(folder: Path) -> int | None:
+    """Channels of a scene folder's semantic features; None where it has none."""
+    frames = read_frames(folder)
+    path = frames.folder / layout.SEMANTICS / f"{frames.names[0]}.npz"
+    return int(files.read_npz(path, "feature")["feature"].shape[-1]) if path.parent.is_dir() else None
 
 
 def read_motion_masks(folder: Path, size: tuple[int, int]) -> Float[ndarray, "n_frames height width"] | None:

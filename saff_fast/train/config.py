@@ -65,7 +65,7 @@ class TrainConfig:
     moving_rays: int = 768
     """How many of them are drawn where motion is likely; they alone carry the scene-flow losses."""
     learning_rate: float = 1e-2
-    """Adam's step size of tables and networks at the start."""
+    """Adam's step size at the start; the published networks have their own (`field.reference.learning_rate`)."""
     learning_rate_end: float = 0.05
     """What is left of it at the end of the run."""
     sweep_every: int = 50

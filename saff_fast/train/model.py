@@ -1,5 +1,6 @@
 """What a run consists of, built from a scene and a configuration, or loaded from its checkpoint."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -9,22 +10,57 @@ from torch import Tensor
 
 from saff_fast.backends import BackendConfig
 from saff_fast.errors import UserError
-from saff_fast.fields.scene_field import FieldConfig, SceneField
+from saff_fast.fields.reference_field import ReferenceField
+from saff_fast.fields.scene_field import FieldConfig, FieldKind, SceneField
 from saff_fast.geometry.cameras import Cameras
 from saff_fast.geometry.spaces import NdcSpace
 from saff_fast.render.occupancy import OccupancyConfig, OccupancyGrid
 from saff_fast.render.renderer import Renderer
+from saff_fast.render.sampling import RaySampler, UniformSampler
 
 _AUTO = BackendConfig()
 _CPU = torch.device("cpu")
+
+Fields = SceneField | ReferenceField
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What belongs together in a model of one `FieldConfig.kind`."""
+
+    fields: Callable[[FieldConfig, int, int, BackendConfig], Fields]
+    """Built for so many frames and semantic channels."""
+    occupancy: Callable[[FieldConfig, OccupancyConfig, int], OccupancyGrid | UniformSampler]
+    """What samples the rays of so many frames."""
+    space: Callable[[Cameras, float], NdcSpace]
+    """Space of cameras with nothing nearer than this."""
+    learning_rate: Callable[[FieldConfig, float], float]
+    """Adam's step size at the start, where `train.learning_rate` is this."""
+
+
+KINDS: dict[FieldKind, Kind] = {
+    "hash": Kind(
+        fields=SceneField,
+        occupancy=lambda field, occupancy, n_frames: OccupancyGrid(occupancy, n_frames),
+        space=NdcSpace.around,
+        learning_rate=lambda field, rate: rate,
+    ),
+    "reference": Kind(
+        fields=lambda field, n_frames, n_semantic, backend: ReferenceField(field.reference, n_frames, n_semantic),
+        occupancy=lambda field, occupancy, n_frames: UniformSampler(field.reference.n_samples),
+        space=lambda cameras, near: NdcSpace.published(cameras),
+        learning_rate=lambda field, rate: field.reference.learning_rate,
+    ),
+}
 
 
 @dataclass(frozen=True)
 class SceneModel:
     """Fields, occupancy, cameras and space of one scene: all that rendering needs."""
 
-    field: SceneField
-    occupancy: OccupancyGrid
+    field: Fields
+    occupancy: RaySampler
+    """Where rays are sampled."""
     cameras: Cameras
     space: NdcSpace
 
@@ -74,7 +110,7 @@ def build_model(
     """
     n_frames, device = len(cameras), cameras.c2w.device
     fields = _build_fields(field, n_frames, n_semantic, backend.resolved(device.type))
-    return SceneModel(fields, OccupancyGrid(occupancy, n_frames), cameras, space).to(device)
+    return SceneModel(fields, KINDS[field.kind].occupancy(field, occupancy, n_frames), cameras, space).to(device)
 
 
 def restore_model(
@@ -97,7 +133,7 @@ def restore_model(
     space = NdcSpace(scale_x, scale_y, near, tensors["space.low"], tensors["space.high"])
     n_semantic = tensors["field.static_semantics.bias"].shape[0]
     fields = _build_fields(field, len(cameras), n_semantic, backend.resolved(device.type))
-    model = SceneModel(fields, OccupancyGrid(occupancy, len(cameras)), cameras, space)
+    model = SceneModel(fields, KINDS[field.kind].occupancy(field, occupancy, len(cameras)), cameras, space)
     try:
         model.field.load_state_dict(_below("field.", tensors))
         model.occupancy.load_state_dict(_below("occupancy.", tensors))
@@ -109,9 +145,9 @@ def restore_model(
     return model.to(device)
 
 
-def _build_fields(config: FieldConfig, n_frames: int, n_semantic: int, backend: BackendConfig) -> SceneField:
+def _build_fields(config: FieldConfig, n_frames: int, n_semantic: int, backend: BackendConfig) -> Fields:
     try:
-        return SceneField(config, n_frames, n_semantic, backend)
+        return KINDS[config.kind].fields(config, n_frames, n_semantic, backend)
     except ValueError as error:
         raise UserError(f"the configuration cannot be computed: {error}") from error
 

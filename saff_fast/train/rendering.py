@@ -25,8 +25,6 @@ from saff_fast.train.run_folder import read_config, read_meta
 from saff_fast.train.untrained import carry_occupancy
 from saff_fast.types import PerRow
 
-_CHUNK = 1 << 14  # rays rendered at once
-
 
 @dataclass(frozen=True)
 class RenderedView(PerRow):
@@ -72,7 +70,7 @@ def load_run(run: Path, device: Device = "auto") -> SceneModel:
 def render_view(model: SceneModel, pose: int, time: float) -> RenderedView:
     """Render camera `pose` at time `time` (frame index, fractional allowed)."""
     pixels = model.cameras.pixel_grid()
-    parts = [_render_rays(model, part, pose, time) for part in pixels.split(_CHUNK)]
+    parts = [_render_rays(model, part, pose, time) for part in pixels.split(model.occupancy.rays_at_once)]
     maps = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     h, w = model.cameras.height, model.cameras.width
     return RenderedView(**{name: values.reshape(h, w, *values.shape[1:]) for name, values in maps.items()})

@@ -32,6 +32,7 @@ class MovingPart:
     targets: Targets
     samples: DynamicOutputs
     positions: Float[Tensor, "n_samples 3"]
+    viewdirs: Float[Tensor, "n_samples 3"]
     frames: Float[Tensor, " n_samples"]
     ray_indices: Tensor
     packed_info: Tensor
@@ -45,7 +46,7 @@ class MovingPart:
 def batch_losses(
     model: SceneModel,
     targets: Targets,
-    jitter: Float[Tensor, " n_rays"],
+    jitter: Float[Tensor, "n_rays ..."],
     n_moving: int,
     config: LossConfig,
     progress: Float[Tensor, ""],
@@ -58,7 +59,7 @@ def batch_losses(
     Args:
         model: Fields, renderer, cameras.
         targets: The batch.
-        jitter: Shift of each ray's sample lattice, in [0, 1).
+        jitter: What moves each ray's samples, in [0, 1).
         n_moving: Its first rays carry the scene-flow losses.
         config: Weights.
         progress: Share of the run that is done, 0 to 1.
@@ -136,6 +137,7 @@ def _moving_part(batch: RenderedBatch, targets: Targets, n_moving: int, budget: 
         targets=targets[:n_moving],
         samples=outputs,
         positions=batch.positions[where],
+        viewdirs=batch.rays.viewdirs[rows],
         frames=targets.frames[rows].float(),
         ray_indices=rows,
         packed_info=info,
@@ -213,7 +215,8 @@ def _warp_terms(model: SceneModel, moving: MovingPart, config: LossConfig) -> di
     flows = torch.stack([samples.flows_fw, samples.flows_bw])
     frames = torch.stack([moving.frames + 1, moving.frames - 1])
     exists = ((frames >= 0) & (frames < model.n_frames)).float()
-    fields, there = model.field.dynamic.displaced(moving.positions, flows, frames.clamp(0, model.n_frames - 1))
+    times = frames.clamp(0, model.n_frames - 1)
+    fields, there = model.field.dynamic.displaced(moving.positions, flows, moving.viewdirs, times)
     backs = fields[0].flows_bw, fields[1].flows_fw
     terms = {"pull_back": config.pull_back * motion.pull_back(there.outside, exists * moving.owned)}
     for i, (prefix, occlusions) in enumerate((("next_", samples.occlusions_fw), ("previous_", samples.occlusions_bw))):

@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from saff_fast.backends import resolve_device
 from saff_fast.errors import UserError
+from saff_fast.fields.scene_field import FieldKind
 from saff_fast.geometry.rays import every_few_pixels, pixel_rays
 from saff_fast.geometry.spaces import NdcSpace
 from saff_fast.render.occupancy import SeenSamples
@@ -31,7 +33,7 @@ from saff_fast.train.config import ExperimentConfig, TrainConfig
 from saff_fast.train.depth_prior import aligned_inverse_depths, depth_parameters, nearest_plane
 from saff_fast.train.interrupt import between_steps
 from saff_fast.train.memory import keep_freed_memory
-from saff_fast.train.model import SceneModel, build_model, restore_model
+from saff_fast.train.model import KINDS, SceneModel, build_model, restore_model
 from saff_fast.train.run_folder import environment, open_run, sole_writer
 from saff_fast.train.seeding import seed_occupancy
 from saff_fast.train.step import batch_losses
@@ -51,7 +53,13 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-def train(scene_folder: Path, run: Path, config: ExperimentConfig, report: Report = lambda _: None) -> None:
+def train(
+    scene_folder: Path,
+    run: Path,
+    config: ExperimentConfig,
+    report: Report = lambda _: None,
+    notes: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Train on a scene folder until `config.train.steps`, resuming what `run` already holds.
 
     On one CPU machine the result depends on the configuration and the seed alone: interrupted and resumed, the run ends
@@ -62,6 +70,7 @@ def train(scene_folder: Path, run: Path, config: ExperimentConfig, report: Repor
         run: The run folder, made if it is not there.
         config: The resolved configuration.
         report: Called after every logged step.
+        notes: Texts to leave beside the configuration, by file name.
 
     Raises:
         UserError: if the scene, the run folder, the device or a backend cannot be used.
@@ -72,14 +81,18 @@ def train(scene_folder: Path, run: Path, config: ExperimentConfig, report: Repor
     scene = read_scene(scene_folder, config.train.height)
     _check(scene, config.train)
     open_run(run, scene_folder, config, environment(device, backend))
+    for name, text in notes.items():
+        (run / name).write_text(text, encoding="utf-8")
     with sole_writer(run):
         Trainer(scene.to(device), run, config).run(report)
 
 
-def space_around(scene: Scene, inverse_depths: Float[Tensor, "n_frames height width"]) -> NdcSpace:
+def space_around(
+    scene: Scene, inverse_depths: Float[Tensor, "n_frames height width"], kind: FieldKind = "hash"
+) -> NdcSpace:
     """The space that fields of a scene live in; UserError where its cameras face several ways."""
     try:
-        return NdcSpace.around(scene.cameras, nearest_plane(inverse_depths))
+        return KINDS[kind].space(scene.cameras, nearest_plane(inverse_depths))
     except ValueError as error:
         raise UserError(
             f"{scene.name}: the cameras must all face one way (a forward-facing capture), but some look "
@@ -99,7 +112,7 @@ class Trainer:
         checkpoint = load_checkpoint(self._folder)
         if checkpoint is None:
             self.step, self.seconds = 0, 0.0
-            space = space_around(scene, inverse_depths)
+            space = space_around(scene, inverse_depths, config.field.kind)
             torch.manual_seed(config.train.seed)
             n_semantic = scene.semantics.shape[-1]
             self.model = build_model(config.field, config.occupancy, scene.cameras, space, n_semantic, config.backend)
@@ -146,13 +159,14 @@ class Trainer:
         config, step = self.config, self.step
         targets, generator = self.sampler.sample(step, config.train.rays, config.train.moving_rays)
         device = targets.rgb.device
-        jitter = torch.rand(len(targets), generator=generator).to(device, non_blocking=True)
+        shape = self.model.occupancy.jitter_shape
+        jitter = torch.rand(len(targets), *shape, generator=generator).to(device, non_blocking=True)
         for group in self.optimiser.param_groups:
-            group["lr"].fill_(learning_rate(config.train, step))
+            group["lr"].fill_(learning_rate(config, step))
         share = torch.full((), step / config.train.steps, device=device)
         terms, statistics = self.update(targets, jitter, share, self._budget(targets, jitter))
         self.step += 1
-        if sweeps_after(config.train, self.step):
+        if self.model.occupancy.learns and sweeps_after(config.train, self.step):
             self.sweep(generator)
             self._counted = None
         return terms, statistics
@@ -174,7 +188,7 @@ class Trainer:
 
         There waiting costs nothing, and buffers that are exactly as long as needed cost least.
         """
-        if targets.rgb.device.type == "cpu" or self.config.occupancy.marcher == "nerfacc":
+        if targets.rgb.device.type == "cpu" or not self.model.occupancy.takes_capacity:
             return None
         if self._counted is None:
             model = self.model
@@ -217,10 +231,11 @@ def sweeps_after(config: TrainConfig, step: int) -> bool:
     return step >= config.first_sweep and step % every == 0
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
+def learning_rate(config: ExperimentConfig, step: int) -> float:
     """A short linear warm-up, then exponential decay to `learning_rate_end` of the start."""
-    warmup = min(1.0, (step + 1) / 20)
-    return config.learning_rate * warmup * config.learning_rate_end ** (step / config.steps)
+    train, warmup = config.train, min(1.0, (step + 1) / 20)
+    start = KINDS[config.field.kind].learning_rate(config.field, train.learning_rate)
+    return start * warmup * train.learning_rate_end ** (step / train.steps)
 
 
 def _optimiser(model: SceneModel, config: TrainConfig) -> torch.optim.Adam:

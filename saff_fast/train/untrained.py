@@ -8,8 +8,6 @@ from saff_fast.geometry.rays import pixel_rays
 from saff_fast.render.occupancy import SeenSamples
 from saff_fast.train.model import SceneModel
 
-_CHUNK = 1 << 14  # rays looked at once
-
 
 @torch.no_grad()
 def carry_occupancy(model: SceneModel) -> None:
@@ -19,6 +17,8 @@ def carry_occupancy(model: SceneModel) -> None:
     elsewhere is noise. Every pixel of the neighbours is looked at; a gap of several frames fills from its ends.
     """
     occupancy = model.occupancy
+    if not occupancy.learns:
+        return
     known = set(occupancy.trained.nonzero().flatten().tolist())
     unknown = set(range(model.n_frames)) - known
     while known and unknown:
@@ -35,7 +35,7 @@ def carry_occupancy(model: SceneModel) -> None:
 def _carried(model: SceneModel, frame: int, sign: int) -> tuple[Float[Tensor, "n 3"], Float[Tensor, " n"]]:
     """Where the dynamic samples of `frame` are one frame later (+1) or earlier (-1), and their weights."""
     positions, weights = [], []
-    for pixels in model.cameras.pixel_grid().split(_CHUNK):
+    for pixels in model.cameras.pixel_grid().split(model.occupancy.rays_at_once):
         poses = torch.full((len(pixels),), frame, device=pixels.device)
         batch = model.renderer(pixel_rays(model.space, model.cameras, poses, pixels, poses.float()))
         flows = batch.dynamic.flows_fw if sign > 0 else batch.dynamic.flows_bw

@@ -85,6 +85,12 @@ def test_a_scene_that_can_be_trained(scene, capsys):
     assert f"{scene} can be trained." in out
 
 
+def test_a_published_scene_is_known_by_any_name(scene, tmp_path, capsys):
+    folder = shutil.copytree(scene, tmp_path / "Umbrella-2" / "dense")
+    assert main(["doctor", str(folder)]) == 0
+    assert "NVIDIA scene Umbrella, SAFF's config_umbrella_4.txt" in capsys.readouterr().out
+
+
 def test_a_scene_that_train_would_refuse(scene, tmp_path, capsys):
     folder = shutil.copytree(scene, tmp_path / "scene")
     (folder / "flow_i1" / "00001_fwd.npz").unlink()

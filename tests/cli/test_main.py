@@ -121,6 +121,12 @@ BAD_INPUT = {
         "steps must be at least 1, got 0",
     ),
     "hold_out": (lambda t: ("train", t, "--out", t / "run", "--hold-out", "4;10"), "4,10,16,22, got '4;10'"),
+    "train_no_scene": (lambda t: ("train", "--out", t / "run"), "SCENE must be given, or a --saff-config"),
+    "saff_config": (
+        lambda t: ("train", t, "--out", t / "run", "--saff-config", toml(t / "c.txt", "w_cycel = 1")),
+        "c.txt, line 1: w_cycel is no option of SAFF",
+    ),
+    "import_no_scene": (lambda t: ("import-checkpoint", t / "1.tar", t / "absent", "--out", t / "run"), "absent"),
     "render_no_run": (lambda t: ("render", t / "absent"), "absent"),
     "backend_not_here": (
         lambda t: ("train", t, "--out", t / "run", "--device", "cpu", "--set", "backend.mlp=tcnn"),

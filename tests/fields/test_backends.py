@@ -178,8 +178,8 @@ def test_fields_of_all_backends_share_their_parameters(backend):
     pairs = [
         (
             field.static(positions, viewdirs),
-            field.dynamic(positions, frames),
-            field.dynamic.displaced(positions, flows, frames[None])[0][0],
+            field.dynamic(positions, viewdirs, frames),
+            field.dynamic.displaced(positions, flows, viewdirs, frames[None])[0][0],
         )
         for field in (native, other)
     ]

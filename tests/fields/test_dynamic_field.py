@@ -8,6 +8,8 @@ import torch
 from saff_fast.backends import BackendConfig
 from saff_fast.fields.dynamic_field import DynamicField, DynamicFieldConfig
 
+VIEWDIRS = torch.tensor([[0.0, 0, -1]]).expand(20, 3)
+
 
 @pytest.fixture
 def field():
@@ -26,10 +28,10 @@ def make_samples(n=20):
 
 def test_displaced_is_the_field_at_each_neighbour(field):
     positions, flows, frames = make_samples()
-    outputs, there = field.displaced(positions, flows, frames)
+    outputs, there = field.displaced(positions, flows, VIEWDIRS, frames)
     assert len(outputs) == 2
     for i in range(2):
-        expected = field(positions + flows[i], frames[i])
+        expected = field(positions + flows[i], VIEWDIRS, frames[i])
         for name in (part.name for part in dataclasses.fields(expected)):
             torch.testing.assert_close(getattr(outputs[i], name), getattr(expected, name), rtol=1e-4, atol=1e-5)
         assert torch.equal(there.displaced[i], positions + flows[i])

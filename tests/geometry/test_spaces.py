@@ -63,8 +63,17 @@ def test_a_point_beyond_infinity_is_clamped(space):
     assert world[0, 2] < 0
 
 
-def test_a_camera_that_looks_back_is_refused(cameras):
+def test_the_published_space_is_ndc_itself(cameras):
+    space = NdcSpace.published(cameras)
+    assert (space.near, space.scale_x, space.scale_y) == (1, 2 * 50 / 64, 2 * 52 / 36)
+    world = torch.tensor([[0.3, -0.2, -2.0]], dtype=torch.float64)
+    ndc = torch.tensor([[2 * 50 / 64 * 0.15, 2 * 52 / 36 * -0.1, 0.0]], dtype=torch.float64)
+    torch.testing.assert_close(2 * space.to_unit(world) - 1, ndc)
+
+
+@pytest.mark.parametrize("make", [lambda cameras: NdcSpace.around(cameras, near=1.0), NdcSpace.published])
+def test_a_camera_that_looks_back_is_refused(cameras, make):
     c2w = cameras.c2w.clone()
     c2w[1, :, :3] = -c2w[1, :, :3]
     with pytest.raises(ValueError, match="forward-facing"):
-        NdcSpace.around(Cameras(c2w, cameras.intrinsics, 36, 64), near=1.0)
+        make(Cameras(c2w, cameras.intrinsics, 36, 64))

@@ -28,7 +28,7 @@ class Fields:
         hiddens = (positions * 7).cos()
         return StaticOutputs(self.density * (9 * x).sin() ** 2, positions, blends, y, hiddens)
 
-    def dynamic(self, positions, frames):
+    def dynamic(self, positions, viewdirs, frames):
         x, y, _ = positions.unbind(1)
         sigmas = self.density * (7 * y + frames).cos() ** 2
         return DynamicOutputs(sigmas, 1 - positions, x, positions, positions, positions, x, y)

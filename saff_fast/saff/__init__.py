@@ -1,0 +1,1 @@
+"""Coming from SAFF: its checkpoints, its configuration files, its scenes."""
