@@ -1,7 +1,8 @@
 """Volume rendering of one field, or of a static and a dynamic field together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +10,6 @@ from torch import Tensor
 
 from saff_fast import kernels
 from saff_fast.ops import checks
-from saff_fast.ops.schema import Bools, Tensors
 from saff_fast.types import PackedSamples
 
 MAX_GROUPS = 8  # kMaxGroups in cuda_ext/ops/composite.h
@@ -111,8 +111,9 @@ def _run(
 ) -> tuple[Composited, Composited]:
     _check(static, dynamic, lengths, places)
     samples = [tensor.contiguous() for tensor in (static.sigmas, dynamic.sigmas, *lengths, *places)]
-    values = [[_rows(group) for group in emission.values] for emission in (static, dynamic)]
-    sums_static, sums_dynamic, weights_static, weights_dynamic = _composite(*samples, *values, with_weights)
+    groups = (_rows(group) for emission in (static, dynamic) for group in emission.values)
+    op = composite_op(len(static.values), len(dynamic.values))
+    sums_static, sums_dynamic, weights_static, weights_dynamic = op(*samples, *groups, with_weights)
     return Composited(sums_static, weights_static), Composited(sums_dynamic, weights_dynamic)
 
 
@@ -157,71 +158,114 @@ def _table(groups: Sequence[Tensor]) -> Tensor:
     return torch.tensor(rows, dtype=torch.int64).reshape(-1, 3)
 
 
-# Lists of tensors are what an op is slow to take: only the groups, whose number is open, come as lists.
+# An op that takes lists of tensors walks through them as trees, which takes longer than the kernel on small batches. So
+# there is one op for each number of groups; the inputs of all begin alike.
+
+_SAMPLES = (
+    "sigmas",
+    "sigmas_dynamic",
+    "blends",
+    "deltas",
+    "centres",
+    "packed_info",
+    "dynamic_packed_info",
+    "dynamic_indices",
+)
+_N_SAMPLES = len(_SAMPLES)
 
 
-@torch.library.custom_op("saff_fast::composite", mutates_args=())
-def _composite(  # noqa: PLR0913 (see above)
-    sigmas: Tensor,
-    sigmas_dynamic: Tensor,
-    blends: Tensor,
-    deltas: Tensor,
-    centres: Tensor,
-    packed_info: Tensor,
-    dynamic_packed_info: Tensor,
-    dynamic_indices: Tensor,
-    values_static: Tensors,
-    values_dynamic: Tensors,
-    with_weights: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    places, samples = (packed_info, dynamic_packed_info, dynamic_indices), (blends, deltas, centres)
-    sizes = packed_info.shape[0], sigmas.shape[0], sigmas_dynamic.shape[0]
-    values = values_static, values_dynamic
-    sums = [sigmas.new_empty(sizes[0], _n_columns(groups)) for groups in values]
-    fields = sigmas, sigmas_dynamic
-    weights = [torch.zeros_like(field) if with_weights else field.new_empty(0) for field in fields]
-    tables = (part for groups in values for part in (len(groups), _table(groups)))
-    targets = (weight if with_weights else None for weight in weights)
-    kernels.call("composite", *sizes, *places, *fields, *samples, *tables, *sums, *targets, like=sigmas)
-    return sums[0], sums[1], weights[0], weights[1]
+@cache
+def composite_op(n_static: int, n_dynamic: int) -> Callable[..., tuple[Tensor, ...]]:
+    """The op for so many groups of channels of the static and of the dynamic field.
+
+    It takes densities of both fields, blends, lengths, centres, `packed_info` of both fields, dynamic indices, the
+    groups, static before dynamic, and whether weights are wanted; it gives the sums of both fields, then the weights.
+    """
+    name = f"saff_fast::composite_{n_static}_{n_dynamic}"
+    inputs = ", ".join(f"Tensor {name}" for name in (*_SAMPLES, *(f"values_{k}" for k in range(n_static + n_dynamic))))
+
+    def split(groups: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        return groups[:n_static], groups[n_static:]
+
+    def forward(*inputs):
+        return _forward(inputs[:_N_SAMPLES], split(inputs[_N_SAMPLES:-1]), with_weights=inputs[-1])
+
+    def backward(grad_static, grad_dynamic, *inputs):
+        grads = grad_static, grad_dynamic
+        return _backward(grads, inputs[:_N_SAMPLES], split(inputs[_N_SAMPLES:-1]), needs=inputs[-1])
+
+    def fake(sigmas, sigmas_dynamic, *inputs):
+        n_rays, groups, with_weights = len(inputs[3]), inputs[_N_SAMPLES - 2 : -1], inputs[-1]
+        return _new_outputs((sigmas, sigmas_dynamic), n_rays, split(groups), with_weights)
+
+    def fake_backward(_static, _dynamic, *inputs):
+        groups = _new_grads(inputs[_N_SAMPLES:-1], inputs[-1], torch.empty_like)
+        return [*map(torch.empty_like, inputs[:3]), *groups]
+
+    def remember(ctx, inputs, output):
+        ctx.save_for_backward(*inputs[:-1])
+        ctx.mark_non_differentiable(*output[2:])
+
+    def differentiate(ctx, grad_static, grad_dynamic, *_):
+        needs = ctx.needs_input_grad[_N_SAMPLES:-1]
+        grads = backward_op(grad_static, grad_dynamic, *ctx.saved_tensors, needs)
+        groups = (grad if need else None for grad, need in zip(grads[3:], needs, strict=True))
+        return *grads[:3], *[None] * (_N_SAMPLES - 3), *groups, None
+
+    schema = f"({inputs}, bool with_weights) -> (Tensor, Tensor, Tensor, Tensor)"
+    op = torch.library.custom_op(name, forward, mutates_args=(), schema=schema)
+    schema = f"(Tensor grad_static, Tensor grad_dynamic, {inputs}, bool[] needs) -> Tensor[]"
+    backward_op = torch.library.custom_op(f"{name}_backward", backward, mutates_args=(), schema=schema)
+    op.register_fake(fake)
+    op.register_autograd(differentiate, setup_context=remember)
+    backward_op.register_fake(fake_backward)
+    return op
 
 
-@torch.library.custom_op("saff_fast::composite_backward", mutates_args=())
-def _composite_backward(  # noqa: PLR0913 (see above)
-    grad_sums_static: Tensor,
-    grad_sums_dynamic: Tensor,
-    sigmas: Tensor,
-    sigmas_dynamic: Tensor,
-    blends: Tensor,
-    deltas: Tensor,
-    centres: Tensor,
-    packed_info: Tensor,
-    dynamic_packed_info: Tensor,
-    dynamic_indices: Tensor,
-    values_static: Tensors,
-    values_dynamic: Tensors,
-    needs: Bools,
-) -> Tensors:
-    """Gradients of both densities, of the blends, and of each group, static before dynamic; `needs` is of groups."""
-    places, samples = (packed_info, dynamic_packed_info, dynamic_indices), (blends, deltas, centres)
-    sizes = packed_info.shape[0], sigmas.shape[0], sigmas_dynamic.shape[0]
-    whole = _covers(packed_info, sizes[1]), _covers(dynamic_packed_info, sizes[2])
-    empty = [torch.empty_like if covered else torch.zeros_like for covered in whole]
-    grads = [empty[0](sigmas), empty[1](sigmas_dynamic), empty[0](blends)]
-    n_static = len(values_static)
-    # An empty tensor stands for a gradient that nobody asked for: its address is 0.
-    grad_values = [
-        empty[k >= n_static](group, memory_format=torch.contiguous_format)
-        if needs[k]
-        else group.new_empty(0, group.shape[1])
-        for k, group in enumerate([*values_static, *values_dynamic])
+_Groups = tuple[Sequence[Tensor], Sequence[Tensor]]
+"""Those of the static field, then those of the dynamic field."""
+
+
+def _forward(samples: Sequence[Tensor], groups: _Groups, with_weights: bool) -> tuple[Tensor, ...]:
+    fields, lengths, places = samples[:2], samples[2:5], samples[5:]
+    outputs = _new_outputs(fields, len(places[0]), groups, with_weights)
+    sums, weights = outputs[:2], [weight.zero_() if with_weights else None for weight in outputs[2:]]
+    sizes = len(places[0]), len(fields[0]), len(fields[1])
+    tables = (part for values in groups for part in (len(values), _table(values)))
+    kernels.call("composite", *sizes, *places, *fields, *lengths, *tables, *sums, *weights, like=fields[0])
+    return outputs
+
+
+def _backward(
+    grad_sums: tuple[Tensor, Tensor], samples: Sequence[Tensor], groups: _Groups, needs: Sequence[bool]
+) -> list[Tensor]:
+    """Gradients of both densities, of the blends, and of each group; `needs` is of the groups."""
+    fields, lengths, places = samples[:2], samples[2:5], samples[5:]
+    sizes = len(places[0]), len(fields[0]), len(fields[1])
+    new = [
+        torch.empty_like if _covers(info, len(field)) else torch.zeros_like
+        for info, field in zip(places[:2], fields, strict=True)
     ]
-    inputs = *places, sigmas, sigmas_dynamic, *samples
-    tables = n_static, _table(values_static), len(values_dynamic), _table(values_dynamic)
-    targets = *grads, _table(grad_values[:n_static]), _table(grad_values[n_static:])
-    upstream = grad_sums_static.contiguous(), grad_sums_dynamic.contiguous()
-    kernels.call("composite_backward", *sizes, *inputs, *tables, *upstream, *targets, like=sigmas)
-    return [*grads, *grad_values]
+    grads = [new[0](fields[0]), new[1](fields[1]), new[0](lengths[0])]
+    n_static = len(groups[0])
+    grad_groups = _new_grads(groups[0], needs[:n_static], new[0]), _new_grads(groups[1], needs[n_static:], new[1])
+    tables = (part for values in groups for part in (len(values), _table(values)))
+    targets = *(grad.contiguous() for grad in grad_sums), *grads, *map(_table, grad_groups)
+    kernels.call("composite_backward", *sizes, *places, *fields, *lengths, *tables, *targets, like=fields[0])
+    return [*grads, *grad_groups[0], *grad_groups[1]]
+
+
+def _new_outputs(fields: Sequence[Tensor], n_rays: int, groups: _Groups, with_weights: bool) -> tuple[Tensor, ...]:
+    sums = (fields[0].new_empty(n_rays, FIRST_CHANNEL + sum(group.shape[1] for group in values)) for values in groups)
+    return *sums, *(torch.empty_like(field) if with_weights else field.new_empty(0) for field in fields)
+
+
+def _new_grads(groups: Sequence[Tensor], needs: Sequence[bool], new: Callable[..., Tensor]) -> list[Tensor]:
+    """An empty tensor stands for a gradient that nobody asked for: its address is 0."""
+    return [
+        new(group, memory_format=torch.contiguous_format) if need else group.new_empty(0, group.shape[1])
+        for group, need in zip(groups, needs, strict=True)
+    ]
 
 
 def _covers(packed_info: Tensor, n: int) -> bool:
@@ -235,48 +279,3 @@ def _covers(packed_info: Tensor, n: int) -> bool:
     ends = counts.cumsum()
     filled = int(ends[-1]) if len(ends) else 0
     return filled == n and bool((starts == ends - counts).all()) and int(packed_info.numpy().min(initial=0)) >= 0
-
-
-def _n_columns(values: Sequence[Tensor]) -> int:
-    return FIRST_CHANNEL + sum(group.shape[1] for group in values)
-
-
-@_composite.register_fake
-def _(sigmas, sigmas_dynamic, *inputs):
-    packed_info, (*values, with_weights) = inputs[3], inputs[6:]
-    sums = [sigmas.new_empty(len(packed_info), _n_columns(groups)) for groups in values]
-    fields = sigmas, sigmas_dynamic
-    weights = [torch.empty_like(field) if with_weights else field.new_empty(0) for field in fields]
-    return sums[0], sums[1], weights[0], weights[1]
-
-
-@_composite_backward.register_fake
-def _(_static, _dynamic, sigmas, sigmas_dynamic, blends, *inputs):
-    values_static, values_dynamic, needs = inputs[5:]
-    groups = zip([*values_static, *values_dynamic], needs, strict=True)
-    grad_values = [g.new_empty(g.shape) if need else g.new_empty(0, g.shape[1]) for g, need in groups]
-    return [*map(torch.empty_like, (sigmas, sigmas_dynamic, blends)), *grad_values]
-
-
-_N_SAMPLES = 8
-"""Inputs of the op that are not lists."""
-
-
-def _setup_context(ctx, inputs, output):
-    values_static, values_dynamic = inputs[_N_SAMPLES : _N_SAMPLES + 2]
-    ctx.n_static = len(values_static)
-    ctx.save_for_backward(*inputs[:_N_SAMPLES], *values_static, *values_dynamic)
-    ctx.mark_non_differentiable(*output[2:])
-
-
-def _backward(ctx, grad_static, grad_dynamic, *_):
-    samples, groups = ctx.saved_tensors[:_N_SAMPLES], ctx.saved_tensors[_N_SAMPLES:]
-    values = list(groups[: ctx.n_static]), list(groups[ctx.n_static :])
-    needs = [need for part in ctx.needs_input_grad[_N_SAMPLES : _N_SAMPLES + 2] for need in part]
-    grads = _composite_backward(grad_static, grad_dynamic, *samples, *values, needs)
-    grad_groups = [grad if need else None for grad, need in zip(grads[3:], needs, strict=True)]
-    constants = [None] * (_N_SAMPLES - 3)
-    return *grads[:3], *constants, grad_groups[: ctx.n_static], grad_groups[ctx.n_static :], None
-
-
-_composite.register_autograd(_backward, setup_context=_setup_context)

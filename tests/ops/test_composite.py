@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from saff_fast.ops import FIRST_CHANNEL, Emission, composite, composite_joint, reference
+from saff_fast.ops.composite import composite_op
 from saff_fast.types import PackedSamples
 
 GROUPS = (3, 1, 5)
@@ -296,8 +297,7 @@ def test_registration(device, with_weights):
     blends, sigmas_static, sigmas_dynamic, *groups = (leaf.requires_grad_() for leaf in case.leaves())
     samples = [sigmas_static, sigmas_dynamic, blends, case.deltas, case.centres]
     places = [case.packed_info, case.dynamic_info, case.indices]
-    args = *samples, *places, list(groups[:3]), list(groups[3:]), with_weights
-    torch.library.opcheck(torch.ops.saff_fast.composite.default, args)
+    torch.library.opcheck(composite_op(3, 3), (*samples, *places, *groups, with_weights))
 
 
 @pytest.mark.parametrize(
