@@ -12,6 +12,8 @@ from saff_fast.render.renderer import RenderedBatch
 from saff_fast.train.model import SceneModel
 from saff_fast.types import DynamicOutputs, PackedSamples
 
+LEAST_OPACITY = 1e-3
+
 
 @dataclass(frozen=True)
 class DynamicPart:
@@ -97,9 +99,9 @@ def expected_points(sums: Float[Tensor, "n_rays 3"], opacity: Float[Tensor, " n_
     """Mean position of each ray's samples, from composited positions.
 
     The sum is divided by the ray's weight (the published one is not), so that a half-opaque ray is not pulled towards
-    the corner of the cube.
+    the corner of the cube. A ray below `LEAST_OPACITY` shows nothing whose position could be told.
     """
-    return sums / opacity.unsqueeze(1).clamp_min(1e-3)
+    return sums / opacity.unsqueeze(1).clamp_min(LEAST_OPACITY)
 
 
 def batch_statistics(rgb_error: Float[Tensor, ""], samples: PackedSamples) -> dict[str, Tensor]:
