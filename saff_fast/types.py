@@ -69,6 +69,7 @@ class StaticOutputs:
     """What the static field says of each sample."""
 
     sigmas: Float[Tensor, " n_samples"]
+    """Density in inverse cube lengths; what is below zero counts as zero, in compositing."""
     rgbs: Float[Tensor, "n_samples 3"]
     blends: Float[Tensor, " n_samples"]
     """Share of the dynamic field, 0 = static."""

@@ -72,7 +72,7 @@ def positional_encoding(values: Float[Tensor, "n n_dims"], n_bands: int) -> Floa
 
 
 class _Network(nn.Module):
-    """The trunk, and the heads that both networks have."""
+    """The trunk, and the heads that both networks have. Densities are rectified in compositing, after their noise."""
 
     def __init__(self, config: ReferenceFieldConfig, n_dims: int, n_semantic: int) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class _Network(nn.Module):
         semantics = self.dino_linears[-1](semantics)
         seen = torch.cat([self.feature_linear(hidden), positional_encoding(viewdirs, self.config.n_bands_views)], dim=1)
         return {
-            "sigmas": self.alpha_linear(hidden).squeeze(1).relu() * _EDGE,
+            "sigmas": self.alpha_linear(hidden).squeeze(1) * _EDGE,
             "rgbs": self.rgb_linear(self.views_linears[0](seen).relu()).sigmoid(),
             "saliencies": self.sal_linear(hidden).squeeze(1).sigmoid(),
             "hiddens": semantics.tanh() if self.config.tanh else semantics,
@@ -113,7 +113,7 @@ class _Network(nn.Module):
 
 
 class ReferenceStaticField(_Network):
-    """The published static network (`Rigid_NeRF`). The published noise on densities is left out."""
+    """The published static network (`Rigid_NeRF`)."""
 
     def __init__(self, config: ReferenceFieldConfig, n_semantic: int) -> None:
         super().__init__(config, 3, n_semantic)

@@ -60,6 +60,11 @@ class NdcSpace:
         box = cameras.c2w.new_full((3,), -1.0), cameras.c2w.new_full((3,), 1.0)
         return NdcSpace(2 * fx / cameras.width, 2 * fy / cameras.height, near, *box)
 
+    @property
+    def size(self) -> Float[Tensor, " 3"]:
+        """Lengths of the box in NDC: what a displacement in the unit cube is times to be one in NDC."""
+        return self.high - self.low
+
     def to(self, device: torch.device | str) -> Self:
         """The same space on `device`."""
         return replace(self, low=self.low.to(device), high=self.high.to(device))
@@ -84,18 +89,17 @@ class NdcSpace:
     ) -> tuple[Float[Tensor, "n_rays 3"], Float[Tensor, "n_rays 3"]]:
         """World rays as lines of the unit cube: the point at `t` in [0, 1] is `start + t * span`."""
         start, span = self._ndc_rays(origins, directions)
-        size = self.high - self.low
-        return (start - self.low) / size, span / size
+        return (start - self.low) / self.size, span / self.size
 
     def to_unit(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """World points in the unit cube; points not in front of the camera plane are moved just in front of it."""
         z = points[:, 2:].clamp_max(-1e-3 * self.near)
         ndc = torch.cat([-self._scaled(points[:, :2]) / z, 1 + 2 * self.near / z], dim=-1)
-        return (ndc - self.low) / (self.high - self.low)
+        return (ndc - self.low) / self.size
 
     def to_world(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """Points of the unit cube in the world; `z_ndc` is clamped to just below 1, where the inverse is singular."""
-        ndc = self.low + points * (self.high - self.low)
+        ndc = self.low + points * self.size
         z = 2 * self.near / (ndc[:, 2:].clamp_max(1 - FARTHEST) - 1)
         return torch.cat([self._unscaled(-ndc[:, :2] * z), z], dim=-1)
 

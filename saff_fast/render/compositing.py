@@ -24,12 +24,23 @@ def sample_lengths(
     return (samples.t_ends - samples.t_starts) * norms, middles if samples.t_samples is None else samples.t_samples
 
 
+def rectified(
+    sigmas: Float[Tensor, " n_samples"], noise: Float[Tensor, " n_samples"] | None = None
+) -> Float[Tensor, " n_samples"]:
+    """Densities as they are composited: `max(0, sigma + noise)` (NeRF, appendix A; method section 4).
+
+    The noise of training keeps densities from dying: below zero they have no gradient.
+    """
+    return (sigmas if noise is None else sigmas + noise).relu()
+
+
 def composite_joint(
     static: StaticOutputs,
     dynamic: DynamicOutputs,
     samples: PackedSamples,
     lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],
     semantics: tuple[nn.Linear, nn.Linear],
+    noise: Float[Tensor, " n_samples"] | None = None,
 ) -> tuple[RenderOutputs, Float[Tensor, " n_samples"], Float[Tensor, " n_dynamic"]]:
     """Both fields together (method section 4): `alpha_d = v a_d`, `alpha_s = (1 - v) a_s`, one transmittance.
 
@@ -42,12 +53,14 @@ def composite_joint(
         samples: The packed samples.
         lengths: Their lengths and centres, from `sample_lengths`.
         semantics: Semantic layers of the static and of the dynamic field.
+        noise: Noise of each sample's densities, the same for both fields.
 
     Returns:
         The rendered rays, and without gradient the static weight of each sample and the dynamic weight of each dynamic
         sample.
     """
-    fields = _emission(static), _emission(dynamic), static.blends
+    dynamic_noise = None if noise is None else noise[samples.dynamic_indices]
+    fields = _emission(static, noise), _emission(dynamic, dynamic_noise), static.blends
     a, b = composite_fields(*fields, *lengths, samples, with_weights=True)
     total = a.sums[:, :_HIDDEN] + b.sums[:, :_HIDDEN]
     outputs = RenderOutputs(
@@ -67,7 +80,7 @@ def static_rgb(
     lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],
 ) -> Float[Tensor, "n_rays 3"]:
     """Colour of the static field alone, without blend (method section 4, "static only")."""
-    return composite(Emission(static.sigmas, (static.rgbs,)), *lengths, samples.packed_info).sums[:, 2:]
+    return composite(Emission(rectified(static.sigmas), (static.rgbs,)), *lengths, samples.packed_info).sums[:, 2:]
 
 
 @dataclass(frozen=True)
@@ -87,9 +100,10 @@ def composite_dynamic(
     packed_info: Int[Tensor, "n_rays 2"],
     semantics: nn.Linear,
     extras: Sequence[Float[Tensor, "n_samples n_channels"]] = (),
+    noise: Float[Tensor, " n_samples"] | None = None,
 ) -> DynamicRays:
     """The dynamic field alone, without blend (method section 4, "dynamic only"), and sums of `extras` besides."""
-    emission = _emission(dynamic)
+    emission = _emission(dynamic, noise)
     emission = Emission(emission.sigmas, (*emission.values, *extras))
     rays = composite(emission, *lengths, packed_info, with_weights=True)
     sums, end = rays.sums, _HIDDEN + dynamic.hiddens.shape[1]
@@ -108,8 +122,8 @@ _HIDDEN = 6
 """Columns of composited sums: opacity, depth, rgb, saliency, then the hidden channels."""
 
 
-def _emission(outputs: StaticOutputs | DynamicOutputs) -> Emission:
-    return Emission(outputs.sigmas, (outputs.rgbs, outputs.saliencies.unsqueeze(1), outputs.hiddens))
+def _emission(outputs: StaticOutputs | DynamicOutputs, noise: Tensor | None) -> Emission:
+    return Emission(rectified(outputs.sigmas, noise), (outputs.rgbs, outputs.saliencies.unsqueeze(1), outputs.hiddens))
 
 
 def _semantic(layer: nn.Linear, rays: Composited) -> Float[Tensor, "n_rays n_semantic"]:

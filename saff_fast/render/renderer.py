@@ -52,12 +52,14 @@ class Renderer:
         """Render `rays`; `jitter` in [0, 1) moves their samples, `capacity` is that of `ops.march`."""
         return self.render(rays, self.occupancy.march(rays, jitter, capacity))
 
-    def render(self, rays: Rays, samples: PackedSamples) -> RenderedBatch:
-        """Render these samples of `rays`."""
+    def render(
+        self, rays: Rays, samples: PackedSamples, noise: Float[Tensor, " n_samples"] | None = None
+    ) -> RenderedBatch:
+        """Render these samples of `rays`; `noise` is that of both fields' densities (`compositing.rectified`)."""
         lengths = sample_lengths(samples, rays.directions)
         rows, where = samples.ray_indices, samples.dynamic_indices
         positions, viewdirs = rays.origins[rows] + lengths[1].unsqueeze(1) * rays.directions[rows], rays.viewdirs[rows]
         static = self.static_field(positions, viewdirs)
         dynamic = self.dynamic_field(positions[where], viewdirs[where], rays.frames[rows[where]])
-        outputs, *weights = composite_joint(static, dynamic, samples, lengths, self.semantics)
+        outputs, *weights = composite_joint(static, dynamic, samples, lengths, self.semantics, noise)
         return RenderedBatch(rays, outputs, samples, lengths, positions, dynamic, static, *weights)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saff_fast.ops import accumulate
+from saff_fast.render.compositing import rectified
 from saff_fast.render.renderer import RenderedBatch, Renderer
 from saff_fast.types import Rays, RenderOutputs
 
@@ -55,7 +56,7 @@ def transmittance(batch: RenderedBatch) -> Float[Tensor, " n_rays"]:
     """
     static, dynamic, deltas, where = batch.static, batch.dynamic, batch.lengths[0], batch.samples.dynamic_indices
     blends = torch.zeros_like(static.blends).index_copy(0, where, static.blends[where])
-    logs = torch.log1p((1 - blends) * torch.expm1(-static.sigmas * deltas))
-    moving = torch.log1p(blends[where] * torch.expm1(-dynamic.sigmas * deltas[where]))
+    logs = torch.log1p((1 - blends) * torch.expm1(-rectified(static.sigmas) * deltas))
+    moving = torch.log1p(blends[where] * torch.expm1(-rectified(dynamic.sigmas) * deltas[where]))
     logs = logs.index_add(0, where, moving).unsqueeze(1)
     return accumulate(torch.ones_like(deltas), logs, batch.samples.packed_info).squeeze(1).exp()

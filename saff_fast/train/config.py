@@ -2,15 +2,17 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
 from saff_fast.backends import BackendConfig, Device
 from saff_fast.fields.scene_field import FieldConfig
 from saff_fast.render.occupancy import OccupancyConfig
+from saff_fast.train.published_config import PublishedLossConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights of the losses (method section 5, symbols of NSFF)."""
+    """Weights of the robust objective's losses (method section 5, symbols of NSFF)."""
 
     semantic: float = 0.04
     """Semantic features, in every render that has a colour loss (`dino_coe`)."""
@@ -68,6 +70,12 @@ class TrainConfig:
     """Adam's step size at the start; the published networks have their own (`field.reference.learning_rate`)."""
     learning_rate_end: float = 0.05
     """What is left of it at the end of the run."""
+    warmup_steps: int = 20
+    """Steps over which the step size grows to its start; 0 for none."""
+    adam_betas: tuple[float, float] = (0.9, 0.99)
+    """Adam's decay of its mean gradient and of its mean square, each in [0, 1)."""
+    adam_eps: float = 1e-15
+    """Adam's epsilon, as in Instant-NGP, section 4: table entries see tiny gradients."""
     sweep_every: int = 50
     """Steps between sweeps, in which the occupancy grid looks at every trained frame; twice that after ten times as
     many steps."""
@@ -94,6 +102,12 @@ class TrainConfig:
             raise ValueError(f"moving_rays must be in [0, rays), got {self.moving_rays} of {self.rays}")
         if not 16 <= self.height <= 4320:
             raise ValueError(f"height must be in [16, 4320], got {self.height}")
+        if self.warmup_steps < 0:
+            raise ValueError(f"warmup_steps must not be negative, got {self.warmup_steps}")
+        if not all(0 <= beta < 1 for beta in self.adam_betas):
+            raise ValueError(f"adam_betas must be in [0, 1), got {self.adam_betas}")
+        if not self.adam_eps > 0:
+            raise ValueError(f"adam_eps must be positive, got {self.adam_eps}")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}")
 
@@ -105,7 +119,10 @@ class ExperimentConfig:
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
     field: FieldConfig = dataclasses.field(default_factory=FieldConfig)
     occupancy: OccupancyConfig = dataclasses.field(default_factory=OccupancyConfig)
+    objective: Literal["robust", "published"] = "robust"
+    """Which losses are trained: those of `loss`, or those of `published` (docs/losses.md)."""
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    published: PublishedLossConfig = dataclasses.field(default_factory=PublishedLossConfig)
     backend: BackendConfig = dataclasses.field(default_factory=BackendConfig)
 
     def __post_init__(self) -> None:

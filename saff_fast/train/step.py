@@ -4,10 +4,9 @@ import dataclasses
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from saff_fast.geometry.projection import project_expected_point
 from saff_fast.geometry.rays import pixel_rays
 from saff_fast.losses import geometry, motion, separation
 from saff_fast.losses.reconstruction import reconstruction
@@ -18,8 +17,16 @@ from saff_fast.render.renderer import RenderedBatch
 from saff_fast.scene.sampler import Targets
 from saff_fast.train.budget import SampleBudget
 from saff_fast.train.config import LossConfig
+from saff_fast.train.dynamic_part import (
+    DynamicPart,
+    batch_statistics,
+    carry,
+    dynamic_part,
+    expected_points,
+    flow_pixels,
+    in_sequence,
+)
 from saff_fast.train.model import SceneModel
-from saff_fast.types import DynamicOutputs
 
 _EXPLAINS_FROM, _EXPLAINS_FULLY = 0.1, 0.3
 """Shares of the run: before the first the static field is too young to say what it can explain."""
@@ -30,15 +37,7 @@ class MovingPart:
     """The first rays of a batch, those that carry scene-flow losses, with their dynamic samples only."""
 
     targets: Targets
-    samples: DynamicOutputs
-    positions: Float[Tensor, "n_samples 3"]
-    viewdirs: Float[Tensor, "n_samples 3"]
-    frames: Float[Tensor, " n_samples"]
-    ray_indices: Tensor
-    packed_info: Tensor
-    lengths: tuple[Tensor, Tensor]
-    owned: Float[Tensor, " n_samples"]
-    """1 for the samples of these rays, 0 for what fills the buffer behind them."""
+    samples: DynamicPart
     attention: Float[Tensor, " n_rays"]
     """How much each ray is believed to show something that moves; carries no gradient."""
 
@@ -77,18 +76,10 @@ def batch_losses(
     terms = _joint_terms(batch, targets, explained, config, depth_weight)
     terms["static_rgb"] = config.static * mean(static_error * fits * (1 - targets.motion))
     moving = _moving_part(batch, targets, n_moving, budget)
-    if len(moving.positions):
+    if len(moving.samples.positions):
         terms |= _dynamic_terms(model, moving, config, depth_weight)
         terms |= _warp_terms(model, moving, config)
-    samples = batch.samples
-    statistics = {
-        "psnr": -10 * terms["rgb"].detach().clamp_min(1e-10).log10(),
-        "samples_per_ray": samples.packed_info[:, 1].float().mean(),
-        "dynamic_samples_per_ray": samples.dynamic_packed_info[:, 1].float().mean(),
-    }
-    if samples.n_dropped is not None:
-        statistics["dropped_rays"] = samples.n_dropped
-    return terms, statistics
+    return terms, batch_statistics(terms["rgb"], batch.samples)
 
 
 def _weighted_reconstruction(
@@ -122,28 +113,13 @@ def _joint_terms(
 
 
 def _moving_part(batch: RenderedBatch, targets: Targets, n_moving: int, budget: SampleBudget | None) -> MovingPart:
-    """The dynamic samples of the first rays are the first dynamic samples, so they are slices, not selections."""
     info = batch.samples.dynamic_packed_info[:n_moving]
     if budget is not None:
         info = budget.fitting(info)
-    n_owned = info[:, 1].sum()
-    n = int(n_owned) if budget is None else budget.n_moving
-    where = batch.samples.dynamic_indices[:n]
-    rows = batch.samples.ray_indices[where]
-    outputs = DynamicOutputs(*(getattr(batch.dynamic, name)[:n] for name in DynamicOutputs.__dataclass_fields__))
-    attention = torch.maximum(batch.outputs.blend[:n_moving].detach(), targets.motion[:n_moving])
-    deltas, centres = batch.lengths
     return MovingPart(
         targets=targets[:n_moving],
-        samples=outputs,
-        positions=batch.positions[where],
-        viewdirs=batch.rays.viewdirs[rows],
-        frames=targets.frames[rows].float(),
-        ray_indices=rows,
-        packed_info=info,
-        lengths=(deltas[where], centres[where]),
-        owned=(torch.arange(n, device=where.device) < n_owned).float(),
-        attention=attention,
+        samples=dynamic_part(batch, info, None if budget is None else budget.n_moving),
+        attention=torch.maximum(batch.outputs.blend[:n_moving].detach(), targets.motion[:n_moving]),
     )
 
 
@@ -151,10 +127,10 @@ def _dynamic_terms(
     model: SceneModel, moving: MovingPart, config: LossConfig, depth_weight: Tensor
 ) -> dict[str, Tensor]:
     """The dynamic field alone: pictures, depth, projected flow, flow regularisers."""
-    targets, samples = moving.targets, moving.samples
+    targets, part, samples = moving.targets, moving.samples, moving.samples.outputs
     semantics = model.field.dynamic_semantics
-    moved = [moving.positions + flows for flows in (samples.flows_fw, samples.flows_bw)]
-    rays = composite_dynamic(samples, moving.lengths, moving.packed_info, semantics, moved)
+    moved = [part.positions + flows for flows in (samples.flows_fw, samples.flows_bw)]
+    rays = composite_dynamic(samples, part.lengths, part.packed_info, semantics, moved)
     outputs, seen = rays.outputs, rays.weights
     errors = reconstruction(outputs, targets.rgb, targets.semantic, targets.saliency, moving.attention)
     trusted = moving.attention * targets.depth_confidence
@@ -169,61 +145,36 @@ def _dynamic_terms(
         / model.field.dynamic.flow_scale,
         "flow_smoothness": config.flow_smoothness
         * (
-            motion.smoothness(samples.flows_fw, moving.ray_indices, seen)
-            + motion.smoothness(samples.flows_bw, moving.ray_indices, seen)
+            motion.smoothness(samples.flows_fw, part.ray_indices, seen)
+            + motion.smoothness(samples.flows_bw, part.ray_indices, seen)
         ),
-        "occlusion": config.occlusion * masked_mean(samples.occlusions_fw + samples.occlusions_bw, moving.owned),
+        "occlusion": config.occlusion * masked_mean(samples.occlusions_fw + samples.occlusions_bw, part.owned),
     }
     for sign, sums, pixels, valid in (
         (1, rays.extras[:, :3], targets.next_pixels, targets.next_valid),
         (-1, rays.extras[:, 3:], targets.previous_pixels, targets.previous_valid),
     ):
-        projected = projected_flow(model, targets.frames, sums, outputs.opacity, sign)
+        projected = flow_pixels(model, targets.frames, expected_points(sums, outputs.opacity), sign)
         mask = valid * moving.attention
         term = motion.optical_flow(projected, pixels, mask, model.cameras.width)
         terms["flow_next" if sign > 0 else "flow_previous"] = config.optical_flow * term
     return _weighted_reconstruction(errors, "dynamic_", config.dynamic, config) | terms
 
 
-def projected_flow(
-    model: SceneModel,
-    frames: Int[Tensor, " n_rays"],
-    sums: Float[Tensor, "n_rays 3"],
-    opacity: Float[Tensor, " n_rays"],
-    sign: int,
-) -> Float[Tensor, "n_rays 2"]:
-    """Pixel of each ray's expected point, moved by its flow, in the neighbour frame's camera.
-
-    The mean is divided by the ray's weight (the published one is not), so that a half-opaque ray is not pulled
-    towards the corner of the cube.
-
-    Args:
-        model: Cameras and space.
-        frames: The rays' frames.
-        sums: Moved positions, composited.
-        opacity: Opacity of the rays.
-        sign: 1 for the next frame, -1 for the one before.
-    """
-    points = sums / opacity.unsqueeze(1).clamp_min(1e-3)
-    poses = (frames + sign).clamp(0, model.n_frames - 1)
-    return project_expected_point(model.space, model.cameras, poses, points)
-
-
 def _warp_terms(model: SceneModel, moving: MovingPart, config: LossConfig) -> dict[str, Tensor]:
     """The picture of this frame, rendered from the dynamic field of both neighbour frames through scene flow."""
-    samples, targets, semantics = moving.samples, moving.targets, model.field.dynamic_semantics
+    part, targets, semantics = moving.samples, moving.targets, model.field.dynamic_semantics
+    samples = part.outputs
     flows = torch.stack([samples.flows_fw, samples.flows_bw])
-    frames = torch.stack([moving.frames + 1, moving.frames - 1])
-    exists = ((frames >= 0) & (frames < model.n_frames)).float()
-    times = frames.clamp(0, model.n_frames - 1)
-    fields, there = model.field.dynamic.displaced(moving.positions, flows, moving.viewdirs, times)
+    exists = torch.stack([in_sequence(model, part.frames, step) for step in (1, -1)])
+    fields, there = carry(model, part, part.positions, flows, (1, -1))
     backs = fields[0].flows_bw, fields[1].flows_fw
-    terms = {"pull_back": config.pull_back * motion.pull_back(there.outside, exists * moving.owned)}
+    terms = {"pull_back": config.pull_back * motion.pull_back(there.outside, exists * part.owned)}
     for i, (prefix, occlusions) in enumerate((("next_", samples.occlusions_fw), ("previous_", samples.occlusions_bw))):
-        rays = composite_dynamic(fields[i], moving.lengths, moving.packed_info, semantics)
+        rays = composite_dynamic(fields[i], part.lengths, part.packed_info, semantics)
         outputs, seen = rays.outputs, rays.weights
         trust = (1 - occlusions) * there.inside[i] * exists[i]
-        trusted = accumulate(seen, trust.unsqueeze(1), moving.packed_info)[:, 0]
+        trusted = accumulate(seen, trust.unsqueeze(1), part.packed_info)[:, 0]
         errors = reconstruction(outputs, targets.rgb, targets.semantic, targets.saliency, trusted * moving.attention)
         terms |= _weighted_reconstruction(errors, prefix, config.warp, config) | {
             f"{prefix}vacant": config.vacant * separation.vacant(outputs.opacity, moving.attention),

@@ -34,9 +34,10 @@ from saff_fast.train.depth_prior import aligned_inverse_depths, depth_parameters
 from saff_fast.train.interrupt import between_steps
 from saff_fast.train.memory import keep_freed_memory
 from saff_fast.train.model import KINDS, SceneModel, build_model, restore_model
+from saff_fast.train.objective import losses_off, objective_for
+from saff_fast.train.published_config import Moment
 from saff_fast.train.run_folder import environment, open_run, sole_writer
 from saff_fast.train.seeding import seed_occupancy
-from saff_fast.train.step import batch_losses
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def train(
     run: Path,
     config: ExperimentConfig,
     report: Report = lambda _: None,
+    say: Callable[[str], None] = print,
     notes: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Train on a scene folder until `config.train.steps`, resuming what `run` already holds.
@@ -70,6 +72,7 @@ def train(
         run: The run folder, made if it is not there.
         config: The resolved configuration.
         report: Called after every logged step.
+        say: Called with a sentence on what of the configuration this scene cannot use.
         notes: Texts to leave beside the configuration, by file name.
 
     Raises:
@@ -81,6 +84,8 @@ def train(
     scene = read_scene(scene_folder, config.train.height)
     _check(scene, config.train)
     open_run(run, scene_folder, config, environment(device, backend))
+    for sentence in losses_off(config, scene):
+        say(sentence)
     for name, text in notes.items():
         (run / name).write_text(text, encoding="utf-8")
     with sole_writer(run):
@@ -121,6 +126,7 @@ class Trainer:
             self.model = restore_model(
                 config.field, config.occupancy, checkpoint.tensors, self._folder, config.backend, device
             )
+        self.objective = objective_for(config, scene)
         frames = [k for k in range(len(scene)) if k not in config.train.hold_out]
         self._frames = frames
         depth = depth_parameters(scene, self.model.space, inverse_depths)
@@ -154,16 +160,21 @@ class Trainer:
                 self._save(time.monotonic() - began)
                 raise
 
+    @property
+    def moment(self) -> Moment:
+        """When in the run the next step is."""
+        return Moment(self.step, self.step / self.config.train.steps)
+
     def train_step(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """One step, with the look around that may be due after it: loss terms by name, and statistics for the log."""
-        config, step = self.config, self.step
-        targets, generator = self.sampler.sample(step, config.train.rays, config.train.moving_rays)
+        config, step, moment = self.config, self.step, self.moment
+        targets, generator = self.sampler.sample(step, config.train.rays, self.objective.moving_rays(moment))
         device = targets.rgb.device
         shape = self.model.occupancy.jitter_shape
         jitter = torch.rand(len(targets), *shape, generator=generator).to(device, non_blocking=True)
         for group in self.optimiser.param_groups:
             group["lr"].fill_(learning_rate(config, step))
-        share = torch.full((), step / config.train.steps, device=device)
+        share = torch.full((), moment.progress, device=device)
         terms, statistics = self.update(targets, jitter, share, self._budget(targets, jitter))
         self.step += 1
         if self.model.occupancy.learns and sweeps_after(config.train, self.step):
@@ -175,9 +186,7 @@ class Trainer:
         self, targets: Targets, jitter: Tensor, progress: Tensor, budget: SampleBudget | None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Losses, gradients, optimiser: what of `train_step` a CUDA graph can hold, given a budget."""
-        config = self.config
-        n_moving = config.train.moving_rays
-        terms, statistics = batch_losses(self.model, targets, jitter, n_moving, config.loss, progress, budget)
+        terms, statistics = self.objective.losses(self.model, targets, jitter, self.moment, progress, budget)
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         self.optimiser.step()
@@ -233,19 +242,19 @@ def sweeps_after(config: TrainConfig, step: int) -> bool:
 
 def learning_rate(config: ExperimentConfig, step: int) -> float:
     """A short linear warm-up, then exponential decay to `learning_rate_end` of the start."""
-    train, warmup = config.train, min(1.0, (step + 1) / 20)
+    train, warmup = config.train, min(1.0, (step + 1) / max(1, config.train.warmup_steps))
     start = KINDS[config.field.kind].learning_rate(config.field, train.learning_rate)
     return start * warmup * train.learning_rate_end ** (step / train.steps)
 
 
 def _optimiser(model: SceneModel, config: TrainConfig) -> torch.optim.Adam:
-    # eps as in Instant-NGP, section 4: table entries see tiny gradients. Rate and step count are tensors on the device.
+    # Rate and step count are tensors on the device.
     device = model.cameras.c2w.device
     return torch.optim.Adam(
         model.field.parameters(),
         lr=torch.tensor(config.learning_rate, device=device),
-        betas=(0.9, 0.99),
-        eps=1e-15,
+        betas=config.adam_betas,
+        eps=config.adam_eps,
         fused=True,
         capturable=device.type == "cuda",
     )

@@ -63,7 +63,7 @@ def straight_line(field, inputs, viewdirs):
     h = torch.relu(layer("pts_linears.7", torch.relu(layer("pts_linears.6", h))))
     view = torch.cat([layer("feature_linear", h), positional_encoding(viewdirs, 2)], 1)
     heads = {
-        "sigmas": 2 * torch.relu(layer("alpha_linear", h))[:, 0],  # per cube length, which is 2 of the networks'
+        "sigmas": 2 * layer("alpha_linear", h)[:, 0],  # per cube length, which is 2 of the networks'
         "rgbs": torch.sigmoid(layer("rgb_linear", torch.relu(layer("views_linears.0", view)))),
         "hiddens": torch.tanh(layer("dino_linears.0", h)),
         "saliencies": torch.sigmoid(layer("sal_linear", h))[:, 0],

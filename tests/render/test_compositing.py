@@ -114,3 +114,31 @@ def test_static_colour_is_the_joint_one_without_a_dynamic_field(samples, fields)
     nothing = DynamicOutputs(*(getattr(dynamic, name)[:0] for name in DynamicOutputs.__annotations__))
     joint, *_ = composite_joint(static, nothing, nowhere, lengths, layers)
     torch.testing.assert_close(static_rgb(static, samples, lengths), joint.rgb)
+
+
+def test_joint_equals_static_alone_where_nothing_is_dynamic(samples, fields):
+    static, dynamic, layers = fields
+    static = dataclasses.replace(static, blends=torch.zeros_like(static.blends))
+    lengths = sample_lengths(samples, torch.ones(len(COUNTS), 3, dtype=torch.float64))
+    joint, *_ = composite_joint(static, dynamic, samples, lengths, layers)
+    torch.testing.assert_close(joint.rgb, static_rgb(static, samples, lengths))
+    assert not joint.blend.any()
+
+
+def test_densities_are_rectified_after_their_noise_which_both_fields_share(samples, fields):
+    static, dynamic, layers = fields
+    where = samples.dynamic_indices
+    static, dynamic = (dataclasses.replace(part, sigmas=part.sigmas - 2.5) for part in (static, dynamic))
+    noise = torch.randn(len(static.sigmas), dtype=torch.float64)
+    lengths = sample_lengths(samples, torch.ones(len(COUNTS), 3, dtype=torch.float64))
+    rectified = (
+        dataclasses.replace(static, sigmas=(static.sigmas + noise).clamp_min(0)),
+        dataclasses.replace(dynamic, sigmas=(dynamic.sigmas + noise[where]).clamp_min(0)),
+    )
+    assert (static.sigmas + noise).min() < 0 < (static.sigmas + noise).max()
+    expected, *_ = composite_joint(*rectified, samples, lengths, layers)
+    actual, *_ = composite_joint(static, dynamic, samples, lengths, layers, noise)
+    torch.testing.assert_close(vars(actual), vars(expected))
+    chosen, info = tuple(length[where] for length in lengths), samples.dynamic_packed_info
+    alone = composite_dynamic(dynamic, chosen, info, layers[1], noise=noise[where])
+    torch.testing.assert_close(alone.weights, composite_dynamic(rectified[1], chosen, info, layers[1]).weights)

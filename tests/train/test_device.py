@@ -9,6 +9,7 @@ from saff_fast.backends import BackendConfig
 from saff_fast.scene.reader import read_scene
 from saff_fast.train import rendering, trainer
 from saff_fast.train.checkpoint import load_checkpoint
+from saff_fast.train.published_config import PublishedLossConfig
 from saff_fast.train.rendering import load_run, render_view
 from saff_fast.train.trainer import Trainer, train
 from tests.pretend_device import DEVICE, PretendDevice, PretendTensor
@@ -101,6 +102,19 @@ def test_a_step_waits_for_nothing_on_the_device(scene_folder, tmp_path, on_devic
         assert set(device.waits) == COUNTING  # since the sweep has changed the occupancy
         device.waits.clear()
         training.config = with_backend(first_sweep=100)
+        training.train_step()
+        assert not device.waits
+
+
+def test_a_published_step_waits_for_nothing_on_the_device(scene_folder, tmp_path, on_device, with_backend):
+    on_device(DEVICE)
+    with PretendDevice() as device:
+        losses = PublishedLossConfig(stage=0.1)
+        config = dataclasses.replace(with_backend(first_sweep=100), objective="published", published=losses)
+        training = Trainer(read_scene(scene_folder, 36).to(DEVICE), tmp_path, config)
+        training.train_step()
+        training.step = 6  # in the last stage
+        device.waits.clear()
         training.train_step()
         assert not device.waits
 

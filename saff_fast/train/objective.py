@@ -1,0 +1,99 @@
+"""The objective that a run trains, chosen by `ExperimentConfig.objective`."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from saff_fast.errors import UserError
+from saff_fast.scene.sampler import Targets
+from saff_fast.scene.scene import Scene
+from saff_fast.train import published_step, step
+from saff_fast.train.budget import SampleBudget
+from saff_fast.train.config import ExperimentConfig
+from saff_fast.train.model import SceneModel
+from saff_fast.train.published_config import Moment
+
+_PUBLISHED_WEIGHTS = {
+    "optical flow": "w_optical_flow",
+    "depth": "w_depth",
+    "semantics": "dino_coe",
+    "saliency": "sal_coe",
+}
+"""Weight of the published loss that needs what a scene may lack."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The losses of a run."""
+
+    config: ExperimentConfig
+
+    def moving_rays(self, moment: Moment) -> int:
+        """How many rays of a batch are drawn where motion is likely; the published ones in the first stage only."""
+        config = self.config
+        if config.objective == "published" and config.published.phase(moment).masked:
+            return 0
+        return config.train.moving_rays
+
+    def losses(
+        self,
+        model: SceneModel,
+        targets: Targets,
+        jitter: Float[Tensor, "n_rays ..."],
+        moment: Moment,
+        progress: Float[Tensor, ""],
+        budget: SampleBudget | None = None,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Weighted loss terms of a batch by name, and statistics for the log; reading either waits for the device.
+
+        Args:
+            model: Fields, renderer, cameras.
+            targets: The batch, whose first `moving_rays` were drawn where motion is likely.
+            jitter: What moves the samples of each ray, in [0, 1).
+            moment: When in the run this is, for what the host decides.
+            progress: Its progress on the device, which a captured step can be told anew.
+            budget: Lengths of the sample buffers; without one they are as long as needed.
+        """
+        config, n_moving = self.config, self.moving_rays(moment)
+        if config.objective == "published":
+            capacity = None if budget is None else budget.capacity
+            return published_step.batch_losses(model, targets, jitter, n_moving, config.published, moment, capacity)
+        return step.batch_losses(model, targets, jitter, n_moving, config.loss, progress, budget)
+
+
+def objective_for(config: ExperimentConfig, scene: Scene) -> Objective:
+    """The objective of a run on this scene: published losses that need what the scene lacks are off.
+
+    Raises:
+        UserError: if no loss is left.
+    """
+    off = {_PUBLISHED_WEIGHTS[data]: 0.0 for data in missing_data(scene)}
+    try:
+        return Objective(dataclasses.replace(config, published=dataclasses.replace(config.published, **off)))
+    except ValueError as error:
+        lacks = ", ".join(missing_data(scene))
+        raise UserError(
+            f"{scene.name}: has no {lacks}, and no other loss has a weight; set published.w_render"
+        ) from error
+
+
+def losses_off(config: ExperimentConfig, scene: Scene) -> list[str]:
+    """What is to be said, once, of losses that are not trained: for lack of data, or for a weight of 0."""
+    said = [f"{scene.name} has no {data}: losses that need it are off" for data in missing_data(scene)]
+    zero = [name for name, weight in config.published.weights.items() if weight == 0]
+    if config.objective == "published" and zero:
+        said.append(f"losses with a weight of 0 are off: {', '.join(zero)}")
+    return said
+
+
+def missing_data(scene: Scene) -> list[str]:
+    """What losses are made of that the scene does not have: of optical flow, depth, semantics and saliency."""
+    has = {
+        "optical flow": scene.flow_masks_fw.any() | scene.flow_masks_bw.any(),
+        "depth": (scene.depth_confidences > 0).any(),
+        "semantics": scene.semantics.shape[-1] > 0,
+        "saliency": (scene.saliencies > 0).any(),
+    }
+    return [name for name, known in has.items() if not bool(known)]
