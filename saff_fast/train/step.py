@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from saff_fast.distributed import largest, total
 from saff_fast.geometry.projection import project_expected_point
 from saff_fast.geometry.rays import pixel_rays
 from saff_fast.losses import geometry, motion, separation
@@ -76,17 +77,18 @@ def batch_losses(
     terms = _joint_terms(batch, targets, explained, config, depth_weight)
     terms["static_rgb"] = config.static * mean(static_error * fits * (1 - targets.motion))
     moving = _moving_part(batch, targets, n_moving, budget)
-    if len(moving.positions):
+    # Processes reduce the same sums: either all of them have these terms or none.
+    if largest(len(moving.positions)):
         terms |= _dynamic_terms(model, moving, config, depth_weight)
         terms |= _warp_terms(model, moving, config)
     samples = batch.samples
     statistics = {
         "psnr": -10 * terms["rgb"].detach().clamp_min(1e-10).log10(),
-        "samples_per_ray": samples.packed_info[:, 1].float().mean(),
-        "dynamic_samples_per_ray": samples.dynamic_packed_info[:, 1].float().mean(),
+        "samples_per_ray": mean(samples.packed_info[:, 1].float()),
+        "dynamic_samples_per_ray": mean(samples.dynamic_packed_info[:, 1].float()),
     }
     if samples.n_dropped is not None:
-        statistics["dropped_rays"] = samples.n_dropped
+        statistics["dropped_rays"] = total(samples.n_dropped)
     return terms, statistics
 
 
