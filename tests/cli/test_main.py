@@ -121,6 +121,15 @@ BAD_INPUT = {
         "steps must be at least 1, got 0",
     ),
     "hold_out": (lambda t: ("train", t, "--out", t / "run", "--hold-out", "4;10"), "4,10,16,22, got '4;10'"),
+    "time_budget": (
+        lambda t: ("train", t, "--out", t / "run", "--time-budget", "10 minutes"),
+        "--time-budget must be a time such as 90s, 10m or 1h30m, got '10 minutes'",
+    ),
+    "no_time": (lambda t: ("train", t, "--out", t / "run", "--time-budget", "0s"), "got '0s'"),
+    "max_memory": (
+        lambda t: ("train", t, "--out", t / "run", "--max-memory", "8"),
+        "--max-memory must be an amount of memory such as 8G or 500M, got '8'",
+    ),
     "render_no_run": (lambda t: ("render", t / "absent"), "absent"),
     "backend_not_here": (
         lambda t: ("train", t, "--out", t / "run", "--device", "cpu", "--set", "backend.mlp=tcnn"),
