@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The console command prints the sentence and exits with code 2; it never shows a traceback for it.
     """
+
+
+class SaidElsewhere(UserError):
+    """A mistake that the first of several processes tells: this one exits with code 2 in silence."""

@@ -8,7 +8,7 @@ import pytest
 import saff_fast
 
 PACKAGE = Path(saff_fast.__file__).parent
-LEAVES = {"errors", "files", "config", "workers"}
+LEAVES = {"errors", "files", "config", "workers", "distributed"}
 BASE = LEAVES | {"types"}
 MIDDLE = ("fields", "render", "losses", "segment", "scene", "priors")
 WIRING = {"train", "evaluate", "preparation", "report"}
@@ -17,6 +17,7 @@ ALLOWED = {
     "files": {"errors"},
     "config": {"errors"},
     "workers": {"errors"},
+    "distributed": {"errors"},
     "types": set(),
     "kernels": set(),
     "backends": {"kernels", "errors"},
@@ -28,6 +29,7 @@ ALLOWED = {
     **{unit: {*WIRING - {unit}, *MIDDLE, "ops", "geometry", "backends", *BASE} for unit in WIRING},
     "preparation": {*MIDDLE, "frame_priors", "capture", "geometry", *BASE},
     "saff": {"train", "fields", "render", "scene", "geometry", *BASE},
+    "__main__": {"cli"},
     "cli": {*WIRING, "saff", "capture", *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
 }
 """What each top-level module or folder may import beside itself; anything may import the package's own version."""

@@ -15,7 +15,7 @@ from saff_fast.cli.prepare import prepare
 from saff_fast.cli.render import render
 from saff_fast.cli.segment import segment
 from saff_fast.cli.train import train
-from saff_fast.errors import UserError
+from saff_fast.errors import SaidElsewhere, UserError
 
 # The subcommands' modules import torch inside the functions, so that help appears at once.
 COMMANDS: dict[str, Callable[..., int | None]] = {
@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args=arguments,
             config=(tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff),
         )
+    except SaidElsewhere:
+        return EXIT_USER_ERROR
     except UserError as error:
         return _fail(str(error))
     except KeyboardInterrupt:

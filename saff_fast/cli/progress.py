@@ -7,7 +7,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from saff_fast.priors.stages import StageProgress
-    from saff_fast.train.trainer import Progress
+    from saff_fast.train.record import Progress
 
 _SECONDS_BETWEEN_LINES = 15.0
 
@@ -27,19 +27,22 @@ class ProgressLine:
         self._due = 0.0
 
     def __enter__(self) -> Self:
-        """Begin; the line stays empty until the first `show`."""
-        if self._console.is_terminal:
-            self._status.start()
+        """Begin; there is no line until the first `show`."""
         return self
 
     def __exit__(self, *_: object) -> None:
         """Take the line away."""
         self._status.stop()
 
+    def note(self, text: str) -> None:
+        """Say something that stays, above the line."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def show(self, text: str) -> None:
         """Replace the line."""
         if self._console.is_terminal:
             self._status.update(text)
+            self._status.start()
         elif time.monotonic() >= self._due:
             print(text, flush=True)
             self._due = time.monotonic() + _SECONDS_BETWEEN_LINES
@@ -58,11 +61,11 @@ def _minutes(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def describe(progress: "Progress", rays: int) -> str:
-    """A training run's state in one line; `rays` is how many a step has."""
-    left = (progress.steps - progress.step) * rays / max(progress.rays_per_second, 1e-9)
+def describe(progress: "Progress") -> str:
+    """A training run's state in one line."""
+    step = str(progress.step) if progress.steps is None else f"{progress.step}/{progress.steps}"
     return (
-        f"step {progress.step}/{progress.steps}, {progress.rays_per_second / 1000:.1f} k rays/s, "
+        f"step {step}, {progress.rays_per_second / 1000:.1f} k rays/s, "
         f"{progress.samples_per_ray:.1f} samples/ray, PSNR {progress.psnr:.2f} dB, "
-        f"{_minutes(left)} min left"
+        f"{_minutes(progress.seconds_left)} min left"
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from saff_fast.cli.quantities import gibibytes, seconds
 from saff_fast.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def train(
         Literal["auto", "cpu", "cuda"] | None,
         tyro.conf.arg(metavar="{auto,cpu,cuda}", help_behavior_hint=_OF_PRESET),
     ] = None,
+    time_budget: Annotated[str | None, tyro.conf.arg(metavar="TIME", help_behavior_hint="(default: none)")] = None,
+    max_memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE", help_behavior_hint="(default: none)")] = None,
+    tensorboard: bool = False,
     saff_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")] = None,
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")] = None,
     assignments: Annotated[
@@ -48,13 +52,22 @@ def train(
         steps: Training steps.
         seed: Seed of initial values and batches.
         device: Where to train; auto is CUDA where it can be used.
+        time_budget: Train this long instead, annealed to the end; not reproducible [90s, 10m, 1h30m].
+        max_memory: Fewer rays a step if need be, to stay within this memory [8G, 500M].
+        tensorboard: Write RUN/tensorboard too.
         saff_config: Configuration file of SAFF, such as config_balloon1-2_4.txt.
         config: TOML file with the keys that differ from the preset.
         assignments: One key, such as field.static.n_levels=14.
     """
     from saff_fast.saff.options import read_saff_config
 
-    flags = {"steps": steps, "seed": seed, "device": device}
+    flags = {
+        "steps": steps,
+        "seed": seed,
+        "device": device,
+        "time_budget": seconds("--time-budget", time_budget) if time_budget is not None else None,
+        "max_memory": gibibytes("--max-memory", max_memory) if max_memory is not None else None,
+    }
     given = [f"train.{key}={value}" for key, value in flags.items() if value is not None]
     resolved = resolve(preset, config, [*given, *assignments])
     published = None if saff_config is None else read_saff_config(saff_config, resolved.field.kind)
@@ -62,21 +75,26 @@ def train(
     if hold_out:
         given.append(f"train.hold_out={_frames(hold_out, scene)}")
     resolved = resolve(preset, config, [*given, *assignments], published)
-    if published is not None:
-        print(published)
 
     from saff_fast.cli.progress import ProgressLine, describe
+    from saff_fast.distributed import joined, rank
     from saff_fast.train.trainer import train as run_train
 
-    with ProgressLine() as line:
+    notes = {} if published is None else {"saff_config.txt": f"{published}\n"}
+    with joined(resolved.train.device), ProgressLine() as line:
+        if rank() == 0 and published is not None:
+            line.note(str(published))
         run_train(
             scene,
             out,
             resolved,
-            report=lambda progress: line.show(describe(progress, resolved.train.rays)),
-            notes={} if published is None else {"saff_config.txt": f"{published}\n"},
+            report=lambda progress: line.show(describe(progress)),
+            notice=line.note,
+            tensorboard=tensorboard,
+            notes=notes,
         )
-    print(f"Trained: {out}")
+        if rank() == 0:
+            line.note(f"Trained: {out}")
 
 
 def resolve(

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saff_fast.losses.reductions import masked_mean, mean
+from saff_fast.losses.reductions import masked_mean, mean, share, whole_batch
 
 
 def blend_entropy(blends: Float[Tensor, " n_samples"], weights: Float[Tensor, " n_samples"]) -> Tensor:
@@ -42,7 +42,7 @@ def motion_unfounded(
         motion: Evidence of motion of the sample's ray.
         n_rays: Number of rays.
     """
-    return (blends * weights * (1 - motion)).sum() / n_rays
+    return share((blends * weights * (1 - motion)).sum(), n_rays)
 
 
 def explained(error: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"]) -> Float[Tensor, " n_rays"]:
@@ -51,8 +51,9 @@ def explained(error: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"])
     `1 / (1 + (e / 9m)^2)` of its squared colour error `e`, where `m` is the median error of the pixels without evidence
     of motion: half at three times the typical difference in colour.
     """
-    still = error.where(motion < 0.5, torch.nan).nanmedian()
-    typical = still.where(still.isfinite(), error.median()).clamp_min(1e-6)
+    errors = whole_batch(error)
+    still = errors.where(whole_batch(motion) < 0.5, torch.nan).nanmedian()
+    typical = still.where(still.isfinite(), errors.median()).clamp_min(1e-6)
     return 1 / (1 + (error / (9 * typical)).square())
 
 

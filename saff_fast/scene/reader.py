@@ -250,9 +250,12 @@ def read_flow(
 
 
 def _read_flows(frames: SceneFrames, direction: str, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Flow and validity of all frames in one direction; the frame without that neighbour gets zeros."""
+    """Flow and validity of all frames in one direction; zeros for the frame without that neighbour, and for all where
+    the folder has none."""
     flows = np.zeros((len(frames.names), *size, 2), np.float32)
     masks = np.zeros((len(frames.names), *size), bool)
+    if not (frames.folder / layout.FLOW).is_dir():
+        return torch.from_numpy(flows), torch.from_numpy(masks)
     for index, name in enumerate(frames.names):
         if index == (len(frames.names) - 1 if direction == "fwd" else 0):
             continue

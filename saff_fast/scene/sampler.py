@@ -58,17 +58,23 @@ class PixelSampler:
 
     def sample(self, step: int, n_rays: int, n_moving: int) -> tuple[Targets, torch.Generator]:
         """The batch of training step `step`, and the generator for whatever else is random in that step."""
+        drawn, generator = self.draw(step, n_rays, n_moving)
+        return self.targets(*drawn), generator
+
+    def draw(self, step: int, n_rays: int, n_moving: int) -> tuple[Int[Tensor, "2 n_rays"], torch.Generator]:
+        """Frames of that batch's pixels and their row-major indices, on the CPU; the generator as above."""
         generator = torch.Generator().manual_seed((self._seed << 32) + step)
         uniform = torch.randint(len(self._frames) * self._pixels_per_frame, (n_rays - n_moving,), generator=generator)
         draws = torch.rand(n_moving, generator=generator, dtype=torch.float64) * self._cumulative[-1]
         moving = torch.searchsorted(self._cumulative, draws, right=True).clamp_max(len(self._cumulative) - 1)
         chosen = torch.cat([moving, uniform])
-        drawn = torch.stack([self._frames[chosen // self._pixels_per_frame], chosen % self._pixels_per_frame])
-        return self.targets(*drawn.to(self._scene.images.device, non_blocking=True)), generator
+        frames, flat = self._frames[chosen // self._pixels_per_frame], chosen % self._pixels_per_frame
+        return torch.stack([frames, flat]), generator
 
     def targets(self, frames: Int[Tensor, " n_rays"], flat: Int[Tensor, " n_rays"]) -> Targets:
-        """Targets of the pixels with row-major index `flat` in their frames."""
+        """Targets of the pixels with row-major index `flat` in their frames, on the scene's device."""
         scene = self._scene
+        frames, flat = torch.stack([frames, flat]).to(scene.images.device, non_blocking=True)
         h, w = scene.cameras.height, scene.cameras.width
         y, x = flat // w, flat % w
         here = frames, y, x

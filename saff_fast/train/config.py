@@ -87,6 +87,13 @@ class TrainConfig:
     """Steps between checkpoints."""
     log_every: int = 25
     """Steps between entries of metrics.jsonl."""
+    preview_every: int = 500
+    """Steps between pictures in preview/, whose time does not count as training; 0 makes none."""
+    time_budget: float = 0.0
+    """Seconds to train for, over all sessions, in place of `steps`; 0 trains `steps`. The outcome then depends on how
+    fast the machine is."""
+    max_memory: float = 0.0
+    """GiB that each process may use, on CUDA those of its device; steps have fewer rays if need be. 0 sets no bound."""
     device: Device = "auto"
     """Where to train; `auto` is CUDA where it can be used. Batches and initial values are the same everywhere."""
     seed: int = 0
@@ -108,6 +115,12 @@ class TrainConfig:
             raise ValueError(f"adam_betas must be in [0, 1), got {self.adam_betas}")
         if not self.adam_eps > 0:
             raise ValueError(f"adam_eps must be positive, got {self.adam_eps}")
+        for name in ("sweep_every", "sweep_rays", "checkpoint_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("preview_every", "time_budget", "max_memory"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}")
 

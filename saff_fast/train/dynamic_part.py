@@ -6,7 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from saff_fast.distributed import total
 from saff_fast.geometry.projection import project_expected_point
+from saff_fast.losses.reductions import mean
 from saff_fast.ops import FlowSamples
 from saff_fast.render.renderer import RenderedBatch
 from saff_fast.train.model import SceneModel
@@ -108,9 +110,9 @@ def batch_statistics(rgb_error: Float[Tensor, ""], samples: PackedSamples) -> di
     """What the log says of a batch beside its losses: `psnr` of its mean squared error, samples a ray."""
     statistics = {
         "psnr": -10 * rgb_error.detach().clamp_min(1e-10).log10(),
-        "samples_per_ray": samples.packed_info[:, 1].float().mean(),
-        "dynamic_samples_per_ray": samples.dynamic_packed_info[:, 1].float().mean(),
+        "samples_per_ray": mean(samples.packed_info[:, 1].float()),
+        "dynamic_samples_per_ray": mean(samples.dynamic_packed_info[:, 1].float()),
     }
     if samples.n_dropped is not None:
-        statistics["dropped_rays"] = samples.n_dropped
+        statistics["dropped_rays"] = total(samples.n_dropped)
     return statistics

@@ -1,4 +1,4 @@
-"""Ctrl-C between steps only."""
+"""Ctrl-C between steps only, and after the same step in all processes."""
 
 import signal
 import threading
@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from saff_fast.distributed import largest
+
 
 @contextmanager
 def between_steps() -> Iterator[Callable[[], None]]:
     """Hold SIGINT and SIGTERM back until the yielded function is called, which then raises KeyboardInterrupt.
 
-    A step that stops halfway would leave parameters of one step with optimiser state of another. Outside the main
-    thread, where Python delivers no signals, nothing is held back.
+    A step that stops halfway would leave parameters of one step with optimiser state of another. Of several processes
+    all stop as soon as one is told to. Outside the main thread, where Python delivers no signals, nothing is held back.
     """
     pending = False
 
@@ -21,7 +23,7 @@ def between_steps() -> Iterator[Callable[[], None]]:
         pending = True
 
     def check() -> None:
-        if pending:
+        if largest(pending):
             raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():

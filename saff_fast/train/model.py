@@ -1,5 +1,6 @@
 """What a run consists of, built from a scene and a configuration, or loaded from its checkpoint."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,7 +148,9 @@ def restore_model(
 
 def _build_fields(config: FieldConfig, n_frames: int, n_semantic: int, backend: BackendConfig) -> Fields:
     try:
-        return KINDS[config.kind].fields(config, n_frames, n_semantic, backend)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Initializing zero-element")  # a scene may have no semantics
+            return KINDS[config.kind].fields(config, n_frames, n_semantic, backend)
     except ValueError as error:
         raise UserError(f"the configuration cannot be computed: {error}") from error
 

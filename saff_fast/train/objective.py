@@ -7,11 +7,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saff_fast.errors import UserError
-from saff_fast.scene.sampler import Targets
 from saff_fast.scene.scene import Scene
 from saff_fast.train import published_step, step
+from saff_fast.train.batch import Batch
 from saff_fast.train.budget import SampleBudget
 from saff_fast.train.config import ExperimentConfig
+from saff_fast.train.missing import missing_data
 from saff_fast.train.model import SceneModel
 from saff_fast.train.published_config import Moment
 
@@ -40,8 +41,7 @@ class Objective:
     def losses(
         self,
         model: SceneModel,
-        targets: Targets,
-        jitter: Float[Tensor, "n_rays ..."],
+        batch: Batch,
         moment: Moment,
         progress: Float[Tensor, ""],
         budget: SampleBudget | None = None,
@@ -50,17 +50,16 @@ class Objective:
 
         Args:
             model: Fields, renderer, cameras.
-            targets: The batch, whose first `moving_rays` were drawn where motion is likely.
-            jitter: What moves the samples of each ray, in [0, 1).
+            batch: The rays.
             moment: When in the run this is, for what the host decides.
             progress: Its progress on the device, which a captured step can be told anew.
             budget: Lengths of the sample buffers; without one they are as long as needed.
         """
-        config, n_moving = self.config, self.moving_rays(moment)
+        config, inputs = self.config, (model, batch.targets, batch.jitter, batch.n_moving)
         if config.objective == "published":
             capacity = None if budget is None else budget.capacity
-            return published_step.batch_losses(model, targets, jitter, n_moving, config.published, moment, capacity)
-        return step.batch_losses(model, targets, jitter, n_moving, config.loss, progress, budget)
+            return published_step.batch_losses(*inputs, config.published, moment, capacity)
+        return step.batch_losses(*inputs, config.loss, progress, budget)
 
 
 def objective_for(config: ExperimentConfig, scene: Scene) -> Objective:
@@ -69,31 +68,19 @@ def objective_for(config: ExperimentConfig, scene: Scene) -> Objective:
     Raises:
         UserError: if no loss is left.
     """
-    off = {_PUBLISHED_WEIGHTS[data]: 0.0 for data in missing_data(scene)}
+    lacking = [data for data in missing_data(scene) if data in _PUBLISHED_WEIGHTS]
+    off = {_PUBLISHED_WEIGHTS[data]: 0.0 for data in lacking}
     try:
         return Objective(dataclasses.replace(config, published=dataclasses.replace(config.published, **off)))
     except ValueError as error:
-        lacks = ", ".join(missing_data(scene))
         raise UserError(
-            f"{scene.name}: has no {lacks}, and no other loss has a weight; set published.w_render"
+            f"{scene.name}: has no {', '.join(lacking)}, and no other loss has a weight; set published.w_render"
         ) from error
 
 
-def losses_off(config: ExperimentConfig, scene: Scene) -> list[str]:
-    """What is to be said, once, of losses that are not trained: for lack of data, or for a weight of 0."""
-    said = [f"{scene.name} has no {data}: losses that need it are off" for data in missing_data(scene)]
+def losses_off(config: ExperimentConfig) -> list[str]:
+    """What is to be said, once, of published losses that are not trained because their weight is 0."""
     zero = [name for name, weight in config.published.weights.items() if weight == 0]
     if config.objective == "published" and zero:
-        said.append(f"losses with a weight of 0 are off: {', '.join(zero)}")
-    return said
-
-
-def missing_data(scene: Scene) -> list[str]:
-    """What losses are made of that the scene does not have: of optical flow, depth, semantics and saliency."""
-    has = {
-        "optical flow": scene.flow_masks_fw.any() | scene.flow_masks_bw.any(),
-        "depth": (scene.depth_confidences > 0).any(),
-        "semantics": scene.semantics.shape[-1] > 0,
-        "saliency": (scene.saliencies > 0).any(),
-    }
-    return [name for name, known in has.items() if not bool(known)]
+        return [f"Losses with a weight of 0 are off: {', '.join(zero)}."]
+    return []

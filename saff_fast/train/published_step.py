@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from saff_fast.distributed import largest
 from saff_fast.geometry.rays import pixel_rays
 from saff_fast.losses import published
 from saff_fast.losses.reconstruction import reconstruction
@@ -59,7 +60,7 @@ def batch_losses(
     batch = model.renderer.render(rays, samples, noise.draw(_JOINT))
     errors = [_errors(batch.outputs[n_mined:], targets[n_mined:])]
     losses: dict[str, Tensor] = {}
-    if len(samples.dynamic_indices):
+    if largest(len(samples.dynamic_indices)):  # processes reduce the same sums: all of them or none
         part = dynamic_part(batch, samples.dynamic_packed_info, len(samples.dynamic_indices))
         step = _Step(model, targets, batch, part, noise.at(samples.dynamic_indices), config, config.phase(moment))
         carried = _carried(step)

@@ -1,7 +1,7 @@
 """First occupancy: shells around the depth prior."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from saff_fast.geometry.rays import pixel_rays
@@ -34,7 +34,18 @@ def seed_occupancy(
         t = depth[frame].reshape(-1)
         # t = 1 - near / z, so a relative error of depth is one of 1 - t.
         shells[frame] = shell(rays, t, relative * (1 - t) + 1 / config.n_steps, config)
+    trained = _are_trained(model, frames)
+    model.occupancy.seed(shells[trained].any(0), shells, trained)
+
+
+def seed_everywhere(model: SceneModel, frames: list[int]) -> None:
+    """Candidate cells where nothing is known of depth: all, at all times."""
+    n, device = model.occupancy.config.resolution, model.cameras.c2w.device
+    every_cell = torch.ones(model.n_frames, n, n, n, dtype=torch.bool, device=device)
+    model.occupancy.seed(every_cell[0], every_cell, _are_trained(model, frames))
+
+
+def _are_trained(model: SceneModel, frames: list[int]) -> Bool[Tensor, " n_frames"]:
     trained = torch.zeros(model.n_frames, dtype=torch.bool)
     trained[frames] = True
-    trained = trained.to(shells.device)
-    model.occupancy.seed(shells[trained].any(0), shells, trained)
+    return trained.to(model.cameras.c2w.device)

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from saff_fast.distributed import largest
 from saff_fast.geometry.rays import pixel_rays
 from saff_fast.losses import geometry, motion, separation
 from saff_fast.losses.reconstruction import reconstruction
@@ -76,7 +77,8 @@ def batch_losses(
     terms = _joint_terms(batch, targets, explained, config, depth_weight)
     terms["static_rgb"] = config.static * mean(static_error * fits * (1 - targets.motion))
     moving = _moving_part(batch, targets, n_moving, budget)
-    if len(moving.samples.positions):
+    # Processes reduce the same sums: either all of them have these terms or none.
+    if largest(len(moving.samples.positions)):
         terms |= _dynamic_terms(model, moving, config, depth_weight)
         terms |= _warp_terms(model, moving, config)
     return terms, batch_statistics(terms["rgb"], batch.samples)

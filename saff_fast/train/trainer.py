@@ -1,26 +1,34 @@
 """Training: from a scene folder to a checkpoint."""
 
-import json
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from saff_fast.backends import resolve_device
+from saff_fast.distributed import (
+    add_gradients,
+    by_first,
+    check_same,
+    largest,
+    n_ranks,
+    rank,
+    take_device,
+    together,
+)
 from saff_fast.errors import UserError
 from saff_fast.fields.scene_field import FieldKind
-from saff_fast.geometry.rays import every_few_pixels, pixel_rays
+from saff_fast.geometry.rays import pixel_rays
 from saff_fast.geometry.spaces import NdcSpace
-from saff_fast.render.occupancy import SeenSamples
 from saff_fast.scene.reader import read_scene
-from saff_fast.scene.sampler import PixelSampler, Targets
+from saff_fast.scene.sampler import PixelSampler
 from saff_fast.scene.scene import Scene
+from saff_fast.train.batch import Batch, draw_batch
 from saff_fast.train.budget import SampleBudget
 from saff_fast.train.checkpoint import (
     Checkpoint,
@@ -31,27 +39,23 @@ from saff_fast.train.checkpoint import (
 )
 from saff_fast.train.config import ExperimentConfig, TrainConfig
 from saff_fast.train.depth_prior import aligned_inverse_depths, depth_parameters, nearest_plane
+from saff_fast.train.frames import check_frames, trained_frames
+from saff_fast.train.guard import FiniteGuard, smaller
 from saff_fast.train.interrupt import between_steps
 from saff_fast.train.memory import keep_freed_memory
+from saff_fast.train.memory_limit import beside_a_step, fitting_rays
+from saff_fast.train.metrics import read_values
+from saff_fast.train.missing import has_depth, missing_priors
 from saff_fast.train.model import KINDS, SceneModel, build_model, restore_model
 from saff_fast.train.objective import losses_off, objective_for
+from saff_fast.train.preview import preview
 from saff_fast.train.published_config import Moment
+from saff_fast.train.record import Notice, Progress, Record, Report
 from saff_fast.train.run_folder import environment, open_run, sole_writer
-from saff_fast.train.seeding import seed_occupancy
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a training run tells whoever watches it."""
-
-    step: int
-    steps: int
-    rays_per_second: float
-    psnr: float
-    samples_per_ray: float
-
-
-Report = Callable[[Progress], None]
+from saff_fast.train.schedule import Stopwatch, learning_rate, share_done, sweeps_after
+from saff_fast.train.seeding import seed_everywhere, seed_occupancy
+from saff_fast.train.sweep import look_around
+from saff_fast.train.tensorboard import TensorBoard
 
 
 def train(
@@ -59,37 +63,44 @@ def train(
     run: Path,
     config: ExperimentConfig,
     report: Report = lambda _: None,
-    say: Callable[[str], None] = print,
+    notice: Notice = lambda _: None,
+    tensorboard: bool = False,
     notes: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Train on a scene folder until `config.train.steps`, resuming what `run` already holds.
+    """Train on a scene folder until its steps or its time are over, resuming what `run` already holds.
 
     On one CPU machine the result depends on the configuration and the seed alone: interrupted and resumed, the run ends
-    in the state of an uninterrupted one, bit for bit.
+    in the state of an uninterrupted one, bit for bit. Several processes that have met (`distributed.joined`) share the
+    work; they end in the same state as one does, up to rounding.
 
     Args:
         scene_folder: The prepared scene.
         run: The run folder, made if it is not there.
         config: The resolved configuration.
-        report: Called after every logged step.
-        say: Called with a sentence on what of the configuration this scene cannot use.
+        report: Called after every logged step, in the first process.
+        notice: Told in a sentence what the user should know, in the first process.
+        tensorboard: Whether to write `run/tensorboard`.
         notes: Texts to leave beside the configuration, by file name.
 
     Raises:
-        UserError: if the scene, the run folder, the device or a backend cannot be used.
+        UserError: if the scene, the run folder, the device or a backend cannot be used, the losses stay not finite, or
+            another process has ended.
     """
     keep_freed_memory()
-    device = resolve_device(config.train.device)
+    scene = together(lambda: _read(scene_folder, config))
+    device = scene.images.device
     backend = config.backend.resolved(device.type)
-    scene = read_scene(scene_folder, config.train.height)
-    _check(scene, config.train)
-    open_run(run, scene_folder, config, environment(device, backend))
-    for sentence in losses_off(config, scene):
-        say(sentence)
-    for name, text in notes.items():
-        (run / name).write_text(text, encoding="utf-8")
-    with sole_writer(run):
-        Trainer(scene.to(device), run, config).run(report)
+    with ExitStack() as stack:
+        board = together(lambda: stack.enter_context(TensorBoard(run / "tensorboard"))) if tensorboard else None
+        by_first(lambda: open_run(run, scene_folder, config, environment(device, backend)))
+        by_first(lambda: stack.enter_context(sole_writer(run)))
+        by_first(lambda: _leave(notes, run))
+        trainer = together(lambda: Trainer(scene, run, config))
+        record = Record(run, report, notice, board) if rank() == 0 else None
+        if record is not None:
+            for sentence in (*missing_priors(scene), *losses_off(config)):
+                record.notice(sentence)
+        trainer.run(record)
 
 
 def space_around(
@@ -106,145 +117,264 @@ def space_around(
 
 
 class Trainer:
-    """A run in progress, on the device of its scene."""
+    """A run in progress, on the device of its scene; of several processes each has frames of its own."""
 
     def __init__(self, scene: Scene, run: Path, config: ExperimentConfig) -> None:
         self.config = config
         self._folder = run / "checkpoints"
-        self._log = run / "metrics.jsonl"
+        self._record: Record | None = None
         device = scene.images.device
+        self._has_depth = has_depth(scene)
+        if not self._has_depth:
+            scene = replace(scene, depth_confidences=torch.zeros_like(scene.depth_confidences))
+        self._scene = scene
+        self._frames = trained_frames(len(scene), config.train)
+        self._own_frames = self._frames[rank() :: n_ranks()]
+        backend = asdict(config.backend.resolved(device.type))
+        self._facts = {"config": asdict(config), "scene": scene.name, "device": str(device), "backend": backend}
+        self._step_size, self._good_step, seconds = 1.0, 0, 0.0
         inverse_depths = aligned_inverse_depths(scene)
         checkpoint = load_checkpoint(self._folder)
         if checkpoint is None:
-            self.step, self.seconds = 0, 0.0
-            space = space_around(scene, inverse_depths, config.field.kind)
-            torch.manual_seed(config.train.seed)
-            n_semantic = scene.semantics.shape[-1]
-            self.model = build_model(config.field, config.occupancy, scene.cameras, space, n_semantic, config.backend)
+            self._build(space_around(scene, inverse_depths, config.field.kind))
         else:
-            self.step, self.seconds = checkpoint.step, checkpoint.seconds
-            self.model = restore_model(
-                config.field, config.occupancy, checkpoint.tensors, self._folder, config.backend, device
-            )
-        self.objective = objective_for(config, scene)
-        frames = [k for k in range(len(scene)) if k not in config.train.hold_out]
-        self._frames = frames
-        depth = depth_parameters(scene, self.model.space, inverse_depths)
+            self._restore(checkpoint)
+            self._step_size, seconds = checkpoint.step_size, checkpoint.seconds
+            self._good_step = checkpoint.step if checkpoint.good_step is None else checkpoint.good_step
+            if "rays" in checkpoint.facts:
+                self._limit_rays(checkpoint.facts["rays"])
+        self.objective = objective_for(self.config, scene)
+        self._depth = depth_parameters(scene, self.model.space, inverse_depths)
         if checkpoint is None:
-            seed_occupancy(self.model, depth, scene.depth_confidences, frames)
-        self.sampler = PixelSampler(scene, depth, frames, config.train.seed)
-        self.optimiser = _optimiser(self.model, config.train)
+            self._seed_occupancy()
+        self.sampler = PixelSampler(scene, self._depth, self._frames, config.train.seed)
+        self._clock, self._session_steps = Stopwatch(seconds), 0
+        self._guard = FiniteGuard(device)
         self._counted: SampleBudget | None = None
-        if checkpoint is not None:
-            restore_optimiser(self.optimiser, checkpoint.tensors)
-        backend = asdict(config.backend.resolved(device.type))
-        self._facts = {"config": asdict(config), "scene": scene.name, "device": str(device), "backend": backend}
 
-    def run(self, report: Report) -> None:
-        """Train to the last step, checkpointing on the way and when interrupted."""
-        config = self.config.train
-        _truncate_log(self._log, self.step)
-        began, done_before = time.monotonic(), self.step
+    def run(self, record: Record | None) -> None:
+        """Train to the end, checkpointing on the way and when interrupted.
+
+        Args:
+            record: Where to log; None in all processes but the first.
+        """
+        self._record, config = record, self.config.train
+        check_same(self._tensors().values())
+        if config.max_memory and "rays" not in self._facts:
+            self._fit_memory()
+        if record is not None:
+            record.begin(self.step)
+        self._clock.start()
         with between_steps() as stop_if_interrupted:
             try:
-                while self.step < config.steps:
-                    terms, statistics = self.train_step()
-                    if self.step % config.log_every == 0 or self.step == config.steps:
-                        rate = (self.step - done_before) * config.rays / (time.monotonic() - began)
-                        entry = self._write_log(terms, statistics, rate)
-                        report(Progress(self.step, config.steps, rate, entry["psnr"], entry["samples_per_ray"]))
-                    if self.step % config.checkpoint_every == 0 or self.step == config.steps:
-                        self._save(time.monotonic() - began)
+                done = self._is_done()
+                while not done:
+                    done = self._advance()
                     stop_if_interrupted()
             except KeyboardInterrupt:
-                self._save(time.monotonic() - began)
+                if self.is_sound():
+                    self._save()
                 raise
+        if config.time_budget and self.step == 1:
+            self._say(f"The time budget of {config.time_budget:g} s was over after one step.")
+
+    def _advance(self) -> bool:
+        """One step, and what is due after it; whether it was the last."""
+        config = self.config.train
+        terms, statistics = self.train_step()
+        self._session_steps += 1
+        done = self._is_done()
+        logs, saves = (done or self.step % every == 0 for every in (config.log_every, config.checkpoint_every))
+        if (logs or saves) and not self.is_sound():
+            self._go_back()
+            return self._is_done()
+        if logs:
+            self._log(terms, statistics)
+        if saves:
+            self._save()
+        if config.preview_every and self.step % config.preview_every == 0:
+            self._show()
+        return done
 
     @property
     def moment(self) -> Moment:
         """When in the run the next step is."""
-        return Moment(self.step, self.step / self.config.train.steps)
+        return Moment(self.step, self._share())
 
     def train_step(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """One step, with the look around that may be due after it: loss terms by name, and statistics for the log."""
-        config, step, moment = self.config, self.step, self.moment
-        targets, generator = self.sampler.sample(step, config.train.rays, self.objective.moving_rays(moment))
-        device = targets.rgb.device
-        shape = self.model.occupancy.jitter_shape
-        jitter = torch.rand(len(targets), *shape, generator=generator).to(device, non_blocking=True)
+        config, moment = self.config, self.moment
+        batch, generator = self.batch(moment.step, config.train.rays, self.objective.moving_rays(moment))
         for group in self.optimiser.param_groups:
-            group["lr"].fill_(learning_rate(config, step))
-        share = torch.full((), moment.progress, device=device)
-        terms, statistics = self.update(targets, jitter, share, self._budget(targets, jitter))
+            group["lr"].fill_(self._step_size * learning_rate(config, moment))
+        share = torch.full((), moment.progress, device=batch.jitter.device)
+        terms, statistics = self.update(batch, moment, share, self._budget(batch))
         self.step += 1
         if self.model.occupancy.learns and sweeps_after(config.train, self.step):
             self.sweep(generator)
             self._counted = None
         return terms, statistics
 
+    def batch(self, step: int, n_rays: int, n_moving: int) -> tuple[Batch, torch.Generator]:
+        """This process's rays of a step (`draw_batch`), and the generator for what else is random in it."""
+        return draw_batch(self.sampler, step, (n_rays, n_moving), self._own_frames, self.model.occupancy.jitter_shape)
+
     def update(
-        self, targets: Targets, jitter: Tensor, progress: Tensor, budget: SampleBudget | None
+        self, batch: Batch, moment: Moment, share: Float[Tensor, ""], budget: SampleBudget | None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Losses, gradients, optimiser: what of `train_step` a CUDA graph can hold, given a budget."""
-        terms, statistics = self.objective.losses(self.model, targets, jitter, self.moment, progress, budget)
+        terms, statistics = self._losses(batch, moment, share, budget)
+        loss = torch.stack(list(terms.values())).sum()
         self.optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
+        loss.backward()
+        add_gradients(self.model.field.parameters())
         self.optimiser.step()
+        self._guard.watch(loss)
         return {name: term.detach() for name, term in terms.items()}, statistics
 
-    def _budget(self, targets: Targets, jitter: Tensor) -> SampleBudget | None:
+    def sweep(self, generator: torch.Generator) -> None:
+        """Let the occupancy grid look at every trained frame; part of `train_step` when it is due."""
+        look_around(self.model, self._frames, self._own_frames, self.config.train, generator)
+
+    def is_sound(self) -> bool:
+        """Whether all losses so far and all parameters are finite; waits for the device."""
+        return self._guard.is_sound(self.model.field.parameters())
+
+    def _losses(
+        self, batch: Batch, moment: Moment, share: Float[Tensor, ""], budget: SampleBudget | None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        return self.objective.losses(self.model, batch, moment, share, budget)
+
+    def _budget(self, batch: Batch) -> SampleBudget | None:
         """Lengths of the sample buffers, counted anew whenever the occupancy has changed; none on the CPU.
 
         There waiting costs nothing, and buffers that are exactly as long as needed cost least.
         """
-        if targets.rgb.device.type == "cpu" or not self.model.occupancy.takes_capacity:
+        if batch.jitter.device.type == "cpu" or not self.model.occupancy.takes_capacity:
             return None
         if self._counted is None:
-            model = self.model
+            model, targets = self.model, batch.targets
             rays = pixel_rays(model.space, model.cameras, targets.frames, targets.pixels, targets.frames.float())
-            self._counted = SampleBudget.of(model.occupancy.march(rays, jitter), self.config.train.moving_rays)
+            self._counted = SampleBudget.of(model.occupancy.march(rays, batch.jitter), batch.n_moving)
         return self._counted
 
-    @torch.no_grad()
-    def sweep(self, generator: torch.Generator) -> None:
-        """Let the occupancy grid look at every trained frame; part of `train_step` when it is due."""
-        model, occupancy = self.model, self.model.occupancy
-        occupancy.forget()
-        for frame in self._frames:
-            pixels = every_few_pixels(model.cameras, self.config.train.sweep_rays, generator)
-            poses = torch.full((len(pixels),), frame, device=pixels.device)
-            rays = pixel_rays(model.space, model.cameras, poses, pixels, poses.float())
-            jitter = torch.rand(len(pixels), generator=generator).to(pixels.device, non_blocking=True)
-            batch = model.renderer(rays, jitter)
-            occupancy.observe_static(SeenSamples(batch.positions, batch.static_weights))
-            here = batch.positions[batch.samples.dynamic_indices]
-            occupancy.observe_dynamic(frame, SeenSamples(here, batch.dynamic_weights))
-        occupancy.refresh()
+    def _share(self) -> float:
+        """How much of the run is done."""
+        share = share_done(self.config.train, self.step, self._clock.seconds)
+        return largest(share) if self.config.train.time_budget else share
 
-    def _save(self, seconds: float) -> None:
-        tensors = self.model.tensors() | optimiser_tensors(self.optimiser)
-        save_checkpoint(self._folder, Checkpoint(self.step, self.seconds + seconds, self._facts, tensors))
+    def _is_done(self) -> bool:
+        return self.step > 0 and self._share() >= 1
 
-    def _write_log(self, terms: dict[str, Tensor], statistics: dict[str, Tensor], rate: float) -> dict[str, Any]:
-        """Append to metrics.jsonl what steps leave on the device; returns the entry."""
-        read = [{name: float(value) for name, value in values.items()} for values in (statistics, terms)]
-        entry = {"step": self.step, "rays_per_second": rate, **read[0], "loss": read[1]}
-        with self._log.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
-        return entry
+    def _build(self, space: NdcSpace) -> None:
+        """The state before the first step, drawn from the seed, but for the occupancy."""
+        config, scene = self.config, self._scene
+        torch.manual_seed(config.train.seed)
+        n_semantic = scene.semantics.shape[-1]
+        self.model = build_model(config.field, config.occupancy, scene.cameras, space, n_semantic, config.backend)
+        self.optimiser, self.step = _optimiser(self.model, config.train), 0
 
+    def _seed_occupancy(self) -> None:
+        if self._has_depth:
+            seed_occupancy(self.model, self._depth, self._scene.depth_confidences, self._frames)
+        else:
+            seed_everywhere(self.model, self._frames)
 
-def sweeps_after(config: TrainConfig, step: int) -> bool:
-    """Whether the occupancy grid looks around after `step` steps: half as often once the scene has taken shape."""
-    every = config.sweep_every if step <= 10 * config.sweep_every else 2 * config.sweep_every
-    return step >= config.first_sweep and step % every == 0
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        """The state of a checkpoint."""
+        config, device = self.config, self._scene.images.device
+        self.model = restore_model(
+            config.field, config.occupancy, checkpoint.tensors, self._folder, config.backend, device
+        )
+        self.optimiser, self.step = _optimiser(self.model, config.train), checkpoint.step
+        restore_optimiser(self.optimiser, checkpoint.tensors)
 
+    def _go_back(self) -> None:
+        """To the last state known to be good, with a smaller step size from there on.
 
-def learning_rate(config: ExperimentConfig, step: int) -> float:
-    """A short linear warm-up, then exponential decay to `learning_rate_end` of the start."""
-    train, warmup = config.train, min(1.0, (step + 1) / max(1, config.train.warmup_steps))
-    start = KINDS[config.field.kind].learning_rate(config.field, train.learning_rate)
-    return start * warmup * train.learning_rate_end ** (step / train.steps)
+        That state is the one at a regular checkpoint, which does not depend on where a run was interrupted.
+        """
+        failed = self.step
+        self._step_size = together(lambda: smaller(self._step_size, failed))
+        together(self._restore_good)
+        self._guard, self._counted = FiniteGuard(self._scene.images.device), None
+        if self._record is not None:
+            self._record.begin(self.step)
+        self._say(
+            f"Step {failed}: the losses are not finite. Training goes on from step {self.step}, "
+            f"with {self._step_size:g} of the learning rate."
+        )
+
+    def _restore_good(self) -> None:
+        checkpoint = load_checkpoint(self._folder, self._good_step) if self._good_step else None
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        else:
+            self._build(self.model.space)
+            self._seed_occupancy()
+
+    def _fit_memory(self) -> None:
+        """As many rays a step as `max_memory` allows; written into the checkpoints, since trying again may differ."""
+        config = self.config.train
+        n_rays = fitting_rays(config.max_memory, config.rays, beside_a_step(self.model), self._try_step)
+        self._limit_rays(n_rays)
+        self.objective = objective_for(self.config, self._scene)
+        if n_rays < config.rays:
+            self._say(f"A step has {n_rays} rays in place of {config.rays}, to stay within --max-memory.")
+
+    def _try_step(self, n_rays: int) -> None:
+        """Losses and gradients of so many rays, without consequences."""
+        config = self.config.train
+        batch, _ = self.batch(0, n_rays, n_rays * config.moving_rays // config.rays)
+        share = torch.ones((), device=batch.jitter.device)
+        terms, _ = self._losses(batch, Moment(0, 1.0), share, self._budget(batch))
+        torch.stack(list(terms.values())).sum().backward()
+        self.optimiser.zero_grad(set_to_none=True)
+        self._counted = None
+
+    def _limit_rays(self, n_rays: int) -> None:
+        train = self.config.train
+        moving = n_rays * train.moving_rays // train.rays
+        self.config = replace(self.config, train=replace(train, rays=n_rays, moving_rays=moving))
+        self._facts["rays"] = n_rays
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return self.model.tensors() | optimiser_tensors(self.optimiser)
+
+    def _save(self) -> None:
+        if self.step % self.config.train.checkpoint_every == 0:
+            self._good_step = self.step
+        tensors, seconds = self._tensors(), self._clock.seconds
+        check_same(tensors.values())
+        checkpoint = Checkpoint(self.step, seconds, self._facts, tensors, self._step_size, self._good_step)
+        by_first(lambda: save_checkpoint(self._folder, checkpoint))
+
+    def _log(self, terms: dict[str, Tensor], statistics: dict[str, Tensor]) -> None:
+        """What the last step left on the device, and how fast the session is."""
+        if self._record is None:
+            return
+        config, seconds = self.config.train, self._clock.session_seconds
+        rate = self._session_steps * config.rays / seconds
+        values, step_size = read_values(statistics), float(self.optimiser.param_groups[0]["lr"])
+        entry = {"step": self.step, "rays_per_second": rate, "learning_rate": step_size, **values}
+        steps, left = config.steps, (config.steps - self.step) * seconds / self._session_steps
+        if config.time_budget:
+            steps, left = None, config.time_budget - self._clock.seconds
+        progress = Progress(self.step, steps, max(left, 0.0), rate, values["psnr"], values["samples_per_ray"])
+        self._record.log(entry | {"loss": read_values(terms)}, progress)
+
+    def _show(self) -> None:
+        """How far the run is, in a frame from its middle; takes no time of the run."""
+        if self._record is None:
+            return
+        frame = self._frames[len(self._frames) // 2]
+        near, far = self._scene.bounds[frame].tolist()
+        with self._clock.paused():
+            self._record.show(self.step, preview(self.model, frame, self._scene.images[frame], (near, far)))
+
+    def _say(self, sentence: str) -> None:
+        if self._record is not None:
+            self._record.notice(sentence)
 
 
 def _optimiser(model: SceneModel, config: TrainConfig) -> torch.optim.Adam:
@@ -260,23 +390,17 @@ def _optimiser(model: SceneModel, config: TrainConfig) -> torch.optim.Adam:
     )
 
 
-def _check(scene: Scene, config: TrainConfig) -> None:
-    unknown = [k for k in config.hold_out if not 0 <= k < len(scene)]
-    if unknown:
-        raise UserError(f"--hold-out must name frames 0 to {len(scene) - 1}, got {unknown[0]}; correct the list")
-    if len(scene) - len(set(config.hold_out)) < 4:
-        raise UserError(f"--hold-out leaves fewer than 4 of {len(scene)} frames to train on; hold out fewer")
+def _leave(notes: Mapping[str, str], run: Path) -> None:
+    for name, text in notes.items():
+        (run / name).write_text(text, encoding="utf-8")
 
 
-def _truncate_log(path: Path, step: int) -> None:
-    """Drop what was logged after the checkpoint that the run resumes from."""
-    if path.is_file():
-        lines = [line for line in path.read_text().splitlines() if _logged_step(line) <= step]
-        path.write_text("".join(line + "\n" for line in lines))
-
-
-def _logged_step(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return float("inf")  # a line cut short by a crash
+def _read(folder: Path, config: ExperimentConfig) -> Scene:
+    """The scene on the device of this process, checked."""
+    if config.train.device != "cpu" and torch.cuda.is_available():
+        take_device()
+    device = resolve_device(config.train.device)
+    config.backend.resolved(device.type)
+    scene = read_scene(folder, config.train.height)
+    check_frames(len(scene), config.train)
+    return scene.to(device)

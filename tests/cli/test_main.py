@@ -127,6 +127,15 @@ BAD_INPUT = {
         "c.txt, line 1: w_cycel is no option of SAFF",
     ),
     "import_no_scene": (lambda t: ("import-checkpoint", t / "1.tar", t / "absent", "--out", t / "run"), "absent"),
+    "time_budget": (
+        lambda t: ("train", t, "--out", t / "run", "--time-budget", "10 minutes"),
+        "--time-budget must be a time such as 90s, 10m or 1h30m, got '10 minutes'",
+    ),
+    "no_time": (lambda t: ("train", t, "--out", t / "run", "--time-budget", "0s"), "got '0s'"),
+    "max_memory": (
+        lambda t: ("train", t, "--out", t / "run", "--max-memory", "8"),
+        "--max-memory must be an amount of memory such as 8G or 500M, got '8'",
+    ),
     "render_no_run": (lambda t: ("render", t / "absent"), "absent"),
     "backend_not_here": (
         lambda t: ("train", t, "--out", t / "run", "--device", "cpu", "--set", "backend.mlp=tcnn"),

@@ -1,14 +1,17 @@
 """The progress line."""
 
+from dataclasses import replace
+
 from saff_fast.cli.progress import ProgressLine, describe, describe_stage
 from saff_fast.priors.stages import StageProgress
-from saff_fast.train.trainer import Progress
+from saff_fast.train.record import Progress
 
 
 def test_describes_a_run():
-    progress = Progress(step=250, steps=1500, rays_per_second=31250.0, psnr=27.414, samples_per_ray=12.34)
-    text = describe(progress, rays=3000)
-    assert text == "step 250/1500, 31.2 k rays/s, 12.3 samples/ray, PSNR 27.41 dB, 2:00 min left"
+    progress = Progress(250, 1500, 120.0, rays_per_second=31250.0, psnr=27.414, samples_per_ray=12.34)
+    text = "step 250/1500, 31.2 k rays/s, 12.3 samples/ray, PSNR 27.41 dB, 2:00 min left"
+    assert describe(progress) == text
+    assert describe(replace(progress, steps=None)) == text.replace("/1500", "")
 
 
 def test_describes_a_stage():

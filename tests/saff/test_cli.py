@@ -9,7 +9,7 @@ from saff_fast.cli.main import main
 from saff_fast.preparation import prepare_synthetic
 from saff_fast.train import trainer
 from saff_fast.train.run_folder import read_config
-from tests.saff.published import needs_published_losses, random_checkpoint
+from tests.saff.published import random_checkpoint
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,6 @@ def test_words_for_held_out_frames(scene, tmp_path, asked, word, frames):
     assert asked[0][2].train.hold_out == frames
 
 
-@needs_published_losses
 def test_train_takes_a_published_configuration(scene, tmp_path, asked, capsys, monkeypatch):
     shutil.copytree(scene, tmp_path / "Umbrella-2" / "dense")
     (tmp_path / "config.txt").write_text("datadir = Umbrella/dense\nfinal_height = 18\nw_cycle = 0.7\nllffhold = 3\n")

@@ -7,7 +7,6 @@ from saff_fast.errors import UserError
 from saff_fast.saff.config_file import read_entries
 from saff_fast.saff.options import OPTIONS, PUBLISHED, read_saff_config
 from saff_fast.train.config import ExperimentConfig
-from tests.saff.published import needs_published_losses
 
 CHECKLIST = {  # every option of run_nerf.py with its default
     "config expname ft_path load_algo n_cluster cluster_dir load_feat_weight load_sal_weight": None,
@@ -173,7 +172,6 @@ def test_networks_and_batches_resolve(write):
     assert (config.train.height, config.train.rays, config.train.moving_rays) == (288, 1024, 256)
 
 
-@needs_published_losses
 @pytest.mark.parametrize("kind", ["hash", "reference"])
 def test_everything_resolves(write, kind):
     translation = read_saff_config(write(COMMON), kind)

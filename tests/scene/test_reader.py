@@ -142,11 +142,17 @@ def test_no_such_folder(tmp_path):
         read_scene(tmp_path / "none")
 
 
-@pytest.mark.parametrize("part", ["images", "flow_i1"])
-def test_a_needed_folder_is_missing(folder, part):
-    shutil.rmtree(folder / part)
-    with pytest.raises(UserError, match=part):
+def test_a_needed_folder_is_missing(folder):
+    shutil.rmtree(folder / "images")
+    with pytest.raises(UserError, match="images"):
         read_scene(folder)
+
+
+def test_a_folder_without_flow_trusts_none(folder):
+    shutil.rmtree(folder / "flow_i1")
+    read = read_scene(folder)
+    for values in (read.flows_fw, read.flows_bw, read.flow_masks_fw, read.flow_masks_bw):
+        assert not values.any()
 
 
 def _edit_poses(folder, edit):

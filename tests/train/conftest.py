@@ -7,6 +7,7 @@ from saff_fast.fields.static_field import StaticFieldConfig
 from saff_fast.preparation import prepare_synthetic
 from saff_fast.render.occupancy import OccupancyConfig
 from saff_fast.train.config import ExperimentConfig, TrainConfig
+from saff_fast.train.trainer import Trainer, train
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +35,32 @@ def _tiny_config(steps=12, **train):
 def tiny_config():
     """Makes configurations that differ in `TrainConfig` fields only."""
     return _tiny_config
+
+
+@pytest.fixture(scope="session")
+def finished(scene_folder, tmp_path_factory, tiny_config):
+    """An uninterrupted run of the tiny configuration."""
+    run = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    train(scene_folder, run, tiny_config())
+    return run
+
+
+@pytest.fixture
+def poison(monkeypatch):
+    """Makes the loss NaN in one step, until the step size has been halved often enough."""
+
+    def at(step, until=0.5):
+        losses = Trainer._losses
+
+        def poisoned(self, *arguments):
+            terms, statistics = losses(self, *arguments)
+            if self.step == step and self._step_size > until:
+                terms["rgb"] = terms["rgb"] * torch.nan
+            return terms, statistics
+
+        monkeypatch.setattr(Trainer, "_losses", poisoned)
+
+    return at
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from saff_fast.backends import BackendConfig
 from saff_fast.scene.reader import read_scene
 from saff_fast.train import rendering, trainer
 from saff_fast.train.checkpoint import load_checkpoint
-from saff_fast.train.published_config import PublishedLossConfig
+from saff_fast.train.metrics import read_values
+from saff_fast.train.published_config import Moment, PublishedLossConfig
 from saff_fast.train.rendering import load_run, render_view
 from saff_fast.train.trainer import Trainer, train
 from tests.pretend_device import DEVICE, PretendDevice, PretendTensor
@@ -95,8 +96,11 @@ def test_a_step_waits_for_nothing_on_the_device(scene_folder, tmp_path, on_devic
         device.waits.clear()
         terms, statistics = training.train_step()  # and a sweep, which marches frame by frame
         assert set(device.waits) == {("_pack", "_to_copy")}
-        training._write_log(terms, statistics, 1.0)
+        read_values(terms | statistics)
         assert device.waits["<dictcomp>", "_local_scalar_dense"] == len(terms) + len(statistics)
+        device.waits.clear()
+        assert training.is_sound()
+        assert device.waits.total() == 1
         device.waits.clear()
         training.train_step()
         assert set(device.waits) == COUNTING  # since the sweep has changed the occupancy
@@ -163,9 +167,9 @@ def test_a_run_on_cuda_learns_and_renders_anywhere(scene_folder, tmp_path, tiny_
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_cuda_graph_holds_a_step(scene_folder, tmp_path, tiny_config):
     training = Trainer(read_scene(scene_folder, 36).to(torch.device("cuda")), tmp_path, tiny_config(device="cuda"))
-    targets, generator = training.sampler.sample(0, 300, 100)
-    jitter = torch.rand(300, generator=generator).cuda()
-    arguments = targets, jitter, torch.full((), 0.5, device="cuda"), training._budget(targets, jitter)
+    batch, _ = training.batch(0, 300, 100)
+    share = torch.full((), 0.5, device="cuda")
+    arguments = batch, Moment(0, 0.5), share, training._budget(batch)
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):

@@ -16,7 +16,6 @@ from saff_fast.train.published_config import Moment, PublishedLossConfig
 from saff_fast.train.published_step import batch_losses
 from saff_fast.train.trainer import Trainer, train
 
-SILENT = {"say": lambda sentence: None}
 TERMS = ["render_loss", "render_loss_dino", "render_loss_sal", "prob_reg_loss", "sf_cycle_loss", "sf_reg_loss"]
 TERMS += ["depth_loss", "flow_loss", "sf_sm_loss_spatial", "sf_sm_loss_kinetic", "sf_sm_loss_chain", "entropy_loss"]
 
@@ -41,7 +40,7 @@ def log(run):
 @pytest.mark.parametrize("kind", ["hash", "reference"])
 def test_a_run_through_all_stages_lowers_its_losses(scene_folder, tmp_path, published, kind):
     losses = PublishedLossConfig(decay_depth=False, decay_optical_flow=False, stage=0.4)
-    train(scene_folder, tmp_path, published(kind, losses, steps=100, first_sweep=1000), **SILENT)
+    train(scene_folder, tmp_path, published(kind, losses, steps=100, first_sweep=1000))
     entries = log(tmp_path)
     assert list(entries[0]["loss"]) == TERMS
     # One more render is added, and others are masked, in the next stage: losses compare within one.
@@ -60,10 +59,10 @@ def test_interrupted_and_resumed_ends_in_the_same_bits(scene_folder, tmp_path, p
         if progress.step == 7:
             raise KeyboardInterrupt
 
-    train(scene_folder, tmp_path / "whole", config, **SILENT)
+    train(scene_folder, tmp_path / "whole", config)
     with pytest.raises(KeyboardInterrupt):
-        train(scene_folder, tmp_path / "parts", config, interrupt, **SILENT)
-    train(scene_folder, tmp_path / "parts", config, **SILENT)
+        train(scene_folder, tmp_path / "parts", config, interrupt)
+    train(scene_folder, tmp_path / "parts", config)
     whole, parts = (load_checkpoint(tmp_path / name / "checkpoints").tensors for name in ("whole", "parts"))
     assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
 
@@ -102,13 +101,13 @@ def test_what_is_off_is_said_once(scene_folder, tmp_path, published, monkeypatch
     monkeypatch.setattr("saff_fast.train.trainer.read_scene", lambda *_: without(read_scene(scene_folder, 36), "depth"))
     said = []
     config = published(losses=PublishedLossConfig(w_cycle=0.0), steps=2)
-    train(scene_folder, tmp_path / "run", config, say=said.append)
+    train(scene_folder, tmp_path / "run", config, notice=said.append)
     assert said == [
-        "tiny has no depth: losses that need it are off",
-        "losses with a weight of 0 are off: w_cycle",
+        "The scene has no depth: its losses are off, and the whole space is searched.",
+        "Losses with a weight of 0 are off: w_cycle.",
     ]
     robust = dataclasses.replace(config, objective="robust")
-    train(scene_folder, tmp_path / "robust", robust, say=said.append)
+    train(scene_folder, tmp_path / "robust", robust, notice=said.append)
     assert said[2:] == said[:1]
 
 

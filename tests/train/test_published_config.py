@@ -5,7 +5,7 @@ import pytest
 from saff_fast.config import load_config
 from saff_fast.train.config import ExperimentConfig, TrainConfig
 from saff_fast.train.published_config import Moment, PublishedLossConfig
-from saff_fast.train.trainer import learning_rate
+from saff_fast.train.schedule import learning_rate
 
 CONFIG = PublishedLossConfig()
 
@@ -44,7 +44,7 @@ def test_the_chain_alternates_and_begins_backwards():
 def test_published_learning_rate():
     config = load_config(ExperimentConfig, "published")
     assert config.train.steps == 370_000
-    rates = [learning_rate(config, step) for step in (0, 300_000, 360_000)]
+    rates = [learning_rate(config, Moment(step, step / 370_000)) for step in (0, 300_000, 360_000)]
     assert rates == pytest.approx([5e-4, 5e-5, 5e-4 * 0.1**1.2], rel=1e-5)
 
 

@@ -14,8 +14,10 @@ from saff_fast.segment.config import SegmentConfig
 from saff_fast.segment.pipeline import segment_run
 from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.model import restore_model
+from saff_fast.train.published_config import Moment
 from saff_fast.train.rendering import load_run, render_run, render_view
-from saff_fast.train.trainer import Trainer, learning_rate, train
+from saff_fast.train.schedule import learning_rate
+from saff_fast.train.trainer import Trainer, train
 
 N_SAMPLES = 8
 
@@ -90,10 +92,12 @@ def test_a_run_renders_segments_and_is_scored(finished):
 def test_views_do_not_depend_on_how_many_rays_are_rendered_at_once(finished):
     model = load_run(finished)
     expected = render_view(model, 2, 2.5)
-    model.occupancy.rays_at_once = 100
+    model.occupancy.rays_at_once, march, sizes = 100, model.occupancy.march, []
+    model.occupancy.march = lambda rays, *rest: sizes.append(len(rays)) or march(rays, *rest)
     actual = render_view(model, 2, 2.5)
     for name, value in vars(expected).items():
         torch.testing.assert_close(getattr(actual, name), value, msg=name)
+    assert max(sizes) == 100
 
 
 def test_it_does_not_look_around(scene_folder, tmp_path, reference_config, monkeypatch):
@@ -103,7 +107,9 @@ def test_it_does_not_look_around(scene_folder, tmp_path, reference_config, monke
 
 
 def test_each_kind_has_its_step_size(tiny_config, reference_config):
-    hash_rate, reference_rate = (learning_rate(make(steps=100), 20) for make in (tiny_config, reference_config))
+    hash_rate, reference_rate = (
+        learning_rate(make(steps=100), Moment(20, 0.2)) for make in (tiny_config, reference_config)
+    )
     assert hash_rate / reference_rate == pytest.approx(1e-2 / 5e-4)
 
 

@@ -1,7 +1,6 @@
 """Training: it learns, it is deterministic, and neither SIGINT nor SIGKILL changes where it ends."""
 
 import dataclasses
-import json
 import os
 import random
 import signal
@@ -18,29 +17,9 @@ from saff_fast.errors import UserError
 from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.config import TrainConfig
 from saff_fast.train.run_folder import read_meta
-from saff_fast.train.trainer import sweeps_after, train
-
-
-def final_state(run):
-    return load_checkpoint(run / "checkpoints").tensors
-
-
-def assert_same_state(actual, expected):
-    assert actual.keys() == expected.keys()
-    different = [name for name in expected if not torch.equal(actual[name], expected[name])]
-    assert not different
-
-
-def metrics(run):
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-
-
-@pytest.fixture(scope="session")
-def finished(scene_folder, tmp_path_factory, tiny_config):
-    """An uninterrupted run of the tiny configuration."""
-    run = tmp_path_factory.mktemp("runs") / "uninterrupted"
-    train(scene_folder, run, tiny_config())
-    return run
+from saff_fast.train.schedule import sweeps_after
+from saff_fast.train.trainer import train
+from tests.train.runs import assert_same_state, final_state, metrics
 
 
 def test_a_hundred_steps_lower_the_losses(scene_folder, tmp_path, tiny_config):

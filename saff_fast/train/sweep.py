@@ -1,0 +1,46 @@
+"""Looks around: what the occupancy grid learns from the fields of a run."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from saff_fast.distributed import keep_largest
+from saff_fast.geometry.rays import every_few_pixels, pixel_rays
+from saff_fast.render.occupancy import SeenSamples
+from saff_fast.train.config import TrainConfig
+from saff_fast.train.model import SceneModel
+
+
+@torch.no_grad()
+def look_around(
+    model: SceneModel, frames: list[int], own_frames: list[int], config: TrainConfig, generator: torch.Generator
+) -> None:
+    """Show every trained frame to the occupancy grid.
+
+    Args:
+        model: Fields, and the grid.
+        frames: The trained frames; all processes draw the same random numbers for all of them.
+        own_frames: Those that this process renders.
+        config: How many rays.
+        generator: That of the step.
+    """
+    occupancy = model.occupancy
+    occupancy.forget()
+    for frame in frames:
+        pixels = every_few_pixels(model.cameras, config.sweep_rays, generator)
+        jitter = torch.rand(len(pixels), generator=generator)
+        if frame in own_frames:
+            # No more rays at once than a step has, so that a look takes no more memory.
+            for part, shifts in zip(pixels.split(config.rays), jitter.split(config.rays), strict=True):
+                _look(model, frame, part, shifts.to(part.device, non_blocking=True))
+    # A remembered weight is the largest that any ray has seen, whichever process followed it.
+    keep_largest(memory for memory in occupancy.buffers() if memory.is_floating_point())
+    occupancy.refresh()
+
+
+def _look(model: SceneModel, frame: int, pixels: Float[Tensor, "n 2"], jitter: Float[Tensor, " n"]) -> None:
+    poses = torch.full((len(pixels),), frame, device=pixels.device)
+    batch = model.renderer(pixel_rays(model.space, model.cameras, poses, pixels, poses.float()), jitter)
+    model.occupancy.observe_static(SeenSamples(batch.positions, batch.static_weights))
+    here = batch.positions[batch.samples.dynamic_indices]
+    model.occupancy.observe_dynamic(frame, SeenSamples(here, batch.dynamic_weights))
