@@ -35,6 +35,8 @@ def write(folder: Path) -> None:
         if document.get("rows"):
             sections.append(section(path.stem, document))
             sections += [draw(folder / RESULTS, path.stem, *found) for found in sweeps(document["rows"]).items()]
+            if len(curve := [row for row in document["rows"] if row["name"].startswith("time_to_quality.")]) > 1:
+                sections.append(draw_curve(folder / RESULTS, path.stem, curve))
     _write(folder / REPORT, "\n".join(sections))
 
 
@@ -77,6 +79,21 @@ def draw(folder: Path, name: str, quantity: str, rows: list[dict[str, Any]]) -> 
     file = f"{name}_{quantity}.svg"
     _write(folder / file, plot(f"a training step against {title}", title, lines))
     return f"![a training step against {title}]({RESULTS}/{file})\n"
+
+
+def draw_curve(folder: Path, name: str, rows: list[dict[str, Any]]) -> str:
+    """Write the plot of PSNR against time to train; the line that shows it."""
+    colours = {"input": ("#1f77b4", "#aec7e8"), "novel": ("#d62728", "#ff9896")}
+    lines = [
+        Line(f"{views} views, {side}", colour, [(row["figures"]["seconds"], row["figures"][key]) for row in rows])
+        for views, pair in colours.items()
+        for side, colour, key in zip(
+            ("hash grids", "published networks"), pair, (f"{views}_psnr", f"reference_{views}_psnr"), strict=True
+        )
+        if key in rows[0]["figures"]
+    ]
+    _write(folder / f"{name}.svg", plot("PSNR [dB] against time to train", "seconds", lines))
+    return f"![PSNR against time to train]({RESULTS}/{name}.svg)\n"
 
 
 def _write(path: Path, text: str) -> None:

@@ -39,11 +39,12 @@ class _Axis:
         return self.begin + share * (self.end - self.begin)
 
     def ticks(self) -> list[float]:
-        """1, 2 and 5 times the powers of ten; the powers alone where those are many."""
+        """1, 2 and 5 times the powers of ten; the powers alone where those are many, the ends where there are none."""
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         steps = (1,) if len(powers) > 3 else (1, 2, 5)
         values = [step * 10.0**power for power in powers for step in steps]
-        return [value for value in values if self.low <= value * (1 + 1e-9) and value <= self.high * (1 + 1e-9)]
+        within = [value for value in values if self.low <= value * (1 + 1e-9) and value <= self.high * (1 + 1e-9)]
+        return within if len(within) > 1 else [float(f"{end:.3g}") for end in (self.low, self.high)]
 
 
 def plot(title: str, x_label: str, lines: Sequence[Line]) -> str:

@@ -38,6 +38,20 @@ n_levels = 4
 resolution = 16
 n_steps = 16
 """
+PUBLISHED = """
+objective = "published"
+
+[train]
+rays = 64
+moving_rays = 0
+
+[field]
+kind = "reference"
+
+[field.reference]
+width = 16
+n_samples = 8
+"""
 ROWS = {  # of the contract
     "ops": ["hash_encode_4d.forward", "hash_encode_4d.forward_backward", "mlp.forward_backward", "composite_64"],
     "roofline": ["hash_encode_4d.gather_fraction"],
@@ -46,6 +60,7 @@ ROWS = {  # of the contract
     "render_fps": ["render_16x8.rgb", "render_16x8.all"],
     "scaling": ["scaling.rays.32", "scaling.frames.4"],
     "kmeans": ["kmeans_elbow"],
+    "time_to_quality": ["time_to_quality.1"],
 }
 SMALL = {  # module: what is set in it
     "harness": {"_SHORTEST_MS": 0.0},
@@ -55,6 +70,7 @@ SMALL = {  # module: what is set in it
     "samples_per_ray": {"STEPS": 6, "QUICK_RAYS": 64},
     "render_fps": {"STEPS_BEFORE": 4, "SIZES": ((8, 16),), "STRIP": 16},
     "kmeans": {"N_POINTS_QUICK": 2048},
+    "time_to_quality": {"SECONDS_QUICK": (1.0,), "VIEWS": 2},
     "scaling": {"SWEEPS": {"rays": (32, 0, 64), "frames": (4, 0, 8), "log2_table_size": (8,)}},
 }
 
@@ -65,6 +81,7 @@ def benchmark(monkeypatch, tmp_path):
     presets = tmp_path / "presets"
     presets.mkdir()
     (presets / "cpu-preview.toml").write_text(PRESET)
+    (presets / "published.toml").write_text(PUBLISHED)
     monkeypatch.setattr(config, "preset_folder", lambda: presets)
     monkeypatch.syspath_prepend(str(FOLDER))
     before = set(sys.modules)
@@ -161,6 +178,22 @@ def test_report_has_tables_and_plots(benchmark, tmp_path):
     assert memory[0][1] > memory[1][1], "more is higher"
 
 
+def test_report_plots_quality_against_time(benchmark, tmp_path):
+    row = {"backend": "native", "median_ms": 1.5, "spread_ms": 0.1, "ratio": 1.0, "reference": "b", "unit": "a run"}
+    scores = {"input_psnr": 30.0, "reference_input_psnr": 20.0}
+    rows = [
+        row | {"name": f"time_to_quality.{seconds}", "figures": scores | {"seconds": seconds}} for seconds in (8, 16)
+    ]
+    document = {"device": "d", "commit": "c", "command": "python benchmarks/time_to_quality.py", "rows": rows}
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "curve.json").write_text(json.dumps(document))
+    benchmark("report").write(tmp_path)
+    assert "(results/curve.svg)" in (tmp_path / "REPORT.md").read_text()
+    text = (tmp_path / "results" / "curve.svg").read_text()
+    assert text.count("<polyline") == 2, "no novel views, no lines of them"
+    assert ">input views, published networks<" in text
+
+
 @pytest.fixture
 def small_priors(benchmark, monkeypatch):
     """The benchmark of the priors on a stamp, with true cameras and the mean colour for a network."""
@@ -215,7 +248,9 @@ def test_points_left_out_are_a_tenth_and_the_trusted_half_is_told_apart(benchmar
     assert figures == pytest.approx({"depth.static": 10.5, "depth.sure": 0.5, "depth.unsure": 35.0})
 
 
-@pytest.mark.parametrize(("values", "ticks"), [((3, 40), [5, 10, 20]), ((0.5, 2e4), [1, 10, 100, 1000, 1e4])])
+@pytest.mark.parametrize(
+    ("values", "ticks"), [((3, 40), [5, 10, 20]), ((0.5, 2e4), [1, 10, 100, 1000, 1e4]), ((21.04, 35), [21, 35])]
+)
 def test_ticks(benchmark, values, ticks):
     axis = benchmark("svg")._Axis.around(values, 0, 100)
     assert axis.ticks() == pytest.approx(ticks)
