@@ -72,6 +72,8 @@ def batch_losses(
     losses |= {name: torch.stack(parts).sum() for name, parts in totals.items() if parts}
     weights = _weights(config, config.phase(moment))
     terms = {name: weight * losses[name] for name, weight in weights.items() if weight > 0 and name in losses}
+    if not terms:  # without colours, and nothing in the batch is in a cell where something moves
+        terms = {"nothing": 0 * batch.outputs.opacity.sum()}
     return terms, batch_statistics(errors[0]["rgb"], samples)
 
 

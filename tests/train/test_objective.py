@@ -116,6 +116,16 @@ def test_a_complete_scene_has_nothing_to_say(scene_folder, tmp_path, published, 
     assert capsys.readouterr().out == ""
 
 
+def test_a_batch_may_have_nothing_to_train(scene_folder, tmp_path, published):
+    losses = PublishedLossConfig(w_render=0.0, dino_coe=0.0, sal_coe=0.0)
+    training = Trainer(read_scene(scene_folder, 36), tmp_path, published(losses=losses))
+    occupancy = training.model.occupancy
+    everywhere, nowhere = torch.ones_like(occupancy.static_candidates), torch.zeros_like(occupancy.dynamic_candidates)
+    occupancy.seed(everywhere, nowhere, occupancy.trained.clone())
+    terms, _ = training.train_step()
+    assert list(terms.values()) == [0]
+
+
 def test_nothing_to_train_is_an_error(scene_folder, tmp_path, published):
     scene = without(read_scene(scene_folder, 36), "depth")
     only_depth = dict.fromkeys(PublishedLossConfig().weights, 0.0) | {"w_depth": 1.0}
