@@ -59,16 +59,23 @@ def plot(title: str, x_label: str, lines: Sequence[Line]) -> str:
         parts.append(_text(_LEFT - 6, y + 4, f"{value:g}", "end"))
     for value in sorted({x for x, _ in points}):
         parts.append(_text(x_axis(value), HEIGHT - _BOTTOM + 16, f"{value:g}", "middle"))
+    legend = _free_rows([y_axis(y) for _, y in points], 15 * len(lines))
     for i, line in enumerate(lines):
         places = [(x_axis(x), y_axis(y)) for x, y in line.points]
         joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(f'<polyline points="{joined}" fill="none" stroke="{line.colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{line.colour}"/>' for x, y in places]
-        parts.append(_text(_LEFT + 6, _TOP + 12 + 15 * i, line.label, "start", colour=line.colour))
+        parts.append(_text(_LEFT + 6, legend + 12 + 15 * i, line.label, "start", colour=line.colour))
     size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
     background = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>'
     body = "\n".join([background, *parts])
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">\n{body}\n</svg>\n'
+
+
+def _free_rows(taken: Sequence[float], height: float) -> float:
+    """Top of that many rows at the top, in the middle or at the bottom, wherever fewest points are."""
+    room = HEIGHT - _BOTTOM - _TOP - height
+    return min((_TOP, _TOP + room / 2, _TOP + room), key=lambda top: sum(top <= y <= top + height for y in taken))
 
 
 def _text(x: float, y: float, text: str, anchor: str, weight: str = "normal", colour: str = "#333") -> str:
