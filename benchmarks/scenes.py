@@ -1,6 +1,7 @@
 """What training benchmarks train on: the synthetic scene of `saff-fast demo`, or a prepared scene folder."""
 
 import argparse
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from saff_fast.preparation import prepare_synthetic
 from saff_fast.scene.reader import read_scene
 from saff_fast.scene.scene import Scene
 from saff_fast.train.config import ExperimentConfig
+from saff_fast.train.run_folder import commit
 from saff_fast.train.trainer import Trainer
 
 REFERENCE = "field.kind=reference"
@@ -35,9 +37,11 @@ def chosen(options: argparse.Namespace, *assignments: str) -> tuple[Scene, Exper
 
 
 def demo_scene() -> Path:
-    """The demo's scene, written once."""
-    folder = CACHE / f"scene_{WIDTH}x{HEIGHT}x{N_FRAMES}"
+    """The demo's scene, written once by each commit, since its priors change with the code."""
+    folder = CACHE / f"scene_{WIDTH}x{HEIGHT}x{N_FRAMES}_{commit()}"
     if not folder.is_dir():
+        for old in CACHE.glob("scene_*"):
+            shutil.rmtree(old)
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as partial:
             prepare_synthetic(Path(partial) / "scene", HEIGHT, WIDTH, N_FRAMES)

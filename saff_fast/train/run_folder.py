@@ -93,7 +93,7 @@ def environment(device: torch.device, backend: BackendConfig) -> dict[str, Any]:
     """Versions, commit, machine and resolved backends, for the record."""
     return {
         "version": saff_fast.__version__,
-        "commit": _commit(),
+        "commit": commit(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "backend": asdict(backend),
         "threads": torch.get_num_threads(),
@@ -109,7 +109,7 @@ def _processor() -> str:
     return f"{names[0]} x{len(names)}" if names else platform.processor() or platform.machine()
 
 
-def _commit() -> str:
+def commit() -> str:
     """Commit of the source tree this package is imported from; "unknown" for an installed package."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
