@@ -30,7 +30,7 @@ from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.config import ExperimentConfig
 from saff_fast.train.model import SceneModel
 from saff_fast.train.rendering import load_run
-from saff_fast.train.trainer import train
+from saff_fast.train.run import train
 
 SECONDS = (30.0, 60.0, 120.0, 240.0)
 SECONDS_QUICK = (20.0,)

@@ -52,7 +52,7 @@ def check_scene(folder: Path) -> int:
     from saff_fast.scene.layout import scene_name
     from saff_fast.scene.reader import read_scene
     from saff_fast.train.depth_prior import aligned_inverse_depths
-    from saff_fast.train.trainer import space_around
+    from saff_fast.train.space import space_around
 
     published = find_nvidia_scene(scene_name(folder))
     if published is not None:

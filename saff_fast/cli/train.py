@@ -78,7 +78,7 @@ def train(
 
     from saff_fast.cli.progress import ProgressLine, describe
     from saff_fast.distributed import joined, rank
-    from saff_fast.train.trainer import train as run_train
+    from saff_fast.train.run import train as run_train
 
     notes = {} if published is None else {"saff_config.txt": f"{published}\n"}
     with joined(resolved.train.device), ProgressLine() as line:

@@ -1,16 +1,12 @@
-"""Training: from a scene folder to a checkpoint."""
+"""A run in progress: steps, what is due between them, and the way back when losses are not finite."""
 
-from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saff_fast.backends import resolve_device
 from saff_fast.distributed import (
     add_gradients,
     by_first,
@@ -18,14 +14,10 @@ from saff_fast.distributed import (
     largest,
     n_ranks,
     rank,
-    take_device,
     together,
 )
-from saff_fast.errors import UserError
-from saff_fast.fields.scene_field import FieldKind
 from saff_fast.geometry.rays import pixel_rays
 from saff_fast.geometry.spaces import NdcSpace
-from saff_fast.scene.reader import read_scene
 from saff_fast.scene.sampler import PixelSampler
 from saff_fast.scene.scene import Scene
 from saff_fast.train.batch import Batch, draw_batch
@@ -38,82 +30,22 @@ from saff_fast.train.checkpoint import (
     save_checkpoint,
 )
 from saff_fast.train.config import ExperimentConfig, TrainConfig
-from saff_fast.train.depth_prior import aligned_inverse_depths, depth_parameters, nearest_plane
-from saff_fast.train.frames import check_frames, trained_frames
+from saff_fast.train.depth_prior import aligned_inverse_depths, depth_parameters
+from saff_fast.train.frames import trained_frames
 from saff_fast.train.guard import FiniteGuard, smaller
 from saff_fast.train.interrupt import between_steps
-from saff_fast.train.memory import keep_freed_memory
 from saff_fast.train.memory_limit import beside_a_step, fitting_rays
 from saff_fast.train.metrics import read_values
-from saff_fast.train.missing import has_depth, missing_priors
-from saff_fast.train.model import KINDS, SceneModel, build_model, restore_model
-from saff_fast.train.objective import losses_off, objective_for
+from saff_fast.train.missing import has_depth
+from saff_fast.train.model import SceneModel, build_model, restore_model
+from saff_fast.train.objective import objective_for
 from saff_fast.train.preview import preview
 from saff_fast.train.published_config import Moment
-from saff_fast.train.record import Notice, Progress, Record, Report
-from saff_fast.train.run_folder import environment, open_run, sole_writer
+from saff_fast.train.record import Progress, Record
 from saff_fast.train.schedule import Stopwatch, learning_rate, share_done, sweeps_after
 from saff_fast.train.seeding import seed_everywhere, seed_occupancy
+from saff_fast.train.space import space_around
 from saff_fast.train.sweep import look_around
-from saff_fast.train.tensorboard import TensorBoard
-
-
-def train(
-    scene_folder: Path,
-    run: Path,
-    config: ExperimentConfig,
-    report: Report = lambda _: None,
-    notice: Notice = lambda _: None,
-    tensorboard: bool = False,
-    notes: Mapping[str, str] = MappingProxyType({}),
-) -> None:
-    """Train on a scene folder until its steps or its time are over, resuming what `run` already holds.
-
-    On one CPU machine the result depends on the configuration and the seed alone: interrupted and resumed, the run ends
-    in the state of an uninterrupted one, bit for bit. Several processes that have met (`distributed.joined`) share the
-    work; they end in the same state as one does, up to rounding.
-
-    Args:
-        scene_folder: The prepared scene.
-        run: The run folder, made if it is not there.
-        config: The resolved configuration.
-        report: Called after every logged step, in the first process.
-        notice: Told in a sentence what the user should know, in the first process.
-        tensorboard: Whether to write `run/tensorboard`.
-        notes: Texts to leave beside the configuration, by file name.
-
-    Raises:
-        UserError: if the scene, the run folder, the device or a backend cannot be used, the losses stay not finite, or
-            another process has ended.
-    """
-    keep_freed_memory()
-    scene = together(lambda: _read(scene_folder, config))
-    device = scene.images.device
-    backend = config.backend.resolved(device.type)
-    with ExitStack() as stack:
-        board = together(lambda: stack.enter_context(TensorBoard(run / "tensorboard"))) if tensorboard else None
-        by_first(lambda: open_run(run, scene_folder, config, environment(device, backend)))
-        by_first(lambda: stack.enter_context(sole_writer(run)))
-        by_first(lambda: _leave(notes, run))
-        trainer = together(lambda: Trainer(scene, run, config))
-        record = Record(run, report, notice, board) if rank() == 0 else None
-        if record is not None:
-            for sentence in (*missing_priors(scene), *losses_off(config)):
-                record.notice(sentence)
-        trainer.run(record)
-
-
-def space_around(
-    scene: Scene, inverse_depths: Float[Tensor, "n_frames height width"], kind: FieldKind = "hash"
-) -> NdcSpace:
-    """The space that fields of a scene live in; UserError where its cameras face several ways."""
-    try:
-        return KINDS[kind].space(scene.cameras, nearest_plane(inverse_depths))
-    except ValueError as error:
-        raise UserError(
-            f"{scene.name}: the cameras must all face one way (a forward-facing capture), but some look "
-            "backwards; use a part of the video in which the camera does not turn around"
-        ) from error
 
 
 class Trainer:
@@ -388,19 +320,3 @@ def _optimiser(model: SceneModel, config: TrainConfig) -> torch.optim.Adam:
         fused=True,
         capturable=device.type == "cuda",
     )
-
-
-def _leave(notes: Mapping[str, str], run: Path) -> None:
-    for name, text in notes.items():
-        (run / name).write_text(text, encoding="utf-8")
-
-
-def _read(folder: Path, config: ExperimentConfig) -> Scene:
-    """The scene on the device of this process, checked."""
-    if config.train.device != "cpu" and torch.cuda.is_available():
-        take_device()
-    device = resolve_device(config.train.device)
-    config.backend.resolved(device.type)
-    scene = read_scene(folder, config.train.height)
-    check_frames(len(scene), config.train)
-    return scene.to(device)

@@ -12,7 +12,7 @@ from saff_fast.types import PackedSamples
 
 RESOLUTION = (5, 6, 7)
 N_FRAMES = 3
-FIELDS = [f for f in dataclasses.fields(PackedSamples) if f.name != "n_dropped"]
+FIELDS = [f for f in dataclasses.fields(PackedSamples) if f.name not in ("n_dropped", "t_samples")]
 LEVELS = "static", "dynamic", "coarse"
 
 

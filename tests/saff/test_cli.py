@@ -7,7 +7,7 @@ import torch
 
 from saff_fast.cli.main import main
 from saff_fast.preparation import prepare_synthetic
-from saff_fast.train import trainer
+from saff_fast.train import run as training
 from saff_fast.train.run_folder import read_config
 from tests.saff.published import random_checkpoint
 
@@ -23,7 +23,7 @@ def scene(tmp_path_factory):
 def asked(monkeypatch):
     """What training is called with, in place of training."""
     calls = []
-    monkeypatch.setattr(trainer, "train", lambda *arguments, **options: calls.append((*arguments, options)))
+    monkeypatch.setattr(training, "train", lambda *arguments, **options: calls.append((*arguments, options)))
     return calls
 
 
@@ -73,6 +73,6 @@ def test_notes_lie_beside_the_configuration(scene, tmp_path):
     from saff_fast.train.config import ExperimentConfig
 
     config = override(ExperimentConfig(), ["train.height=18", "train.steps=1", "train.rays=8", "train.moving_rays=4"])
-    trainer.train(scene, tmp_path / "run", config, notes={"saff_config.txt": "mine\n"})
+    training.train(scene, tmp_path / "run", config, notes={"saff_config.txt": "mine\n"})
     assert (tmp_path / "run" / "saff_config.txt").read_text() == "mine\n"
-    trainer.train(scene, tmp_path / "run", config)
+    training.train(scene, tmp_path / "run", config)

@@ -20,8 +20,8 @@ from saff_fast.segment.config import SegmentConfig
 from saff_fast.segment.pipeline import segment_run
 from saff_fast.train.config import ExperimentConfig
 from saff_fast.train.rendering import load_run, render_run, render_view
+from saff_fast.train.run import train
 from saff_fast.train.run_folder import read_config, read_meta
-from saff_fast.train.trainer import train
 from tests.saff.published import published_rays, published_render, random_checkpoint
 
 HEIGHT, WIDTH, N_FRAMES, FRAME = 18, 32, 6, 4

@@ -7,7 +7,8 @@ from saff_fast.fields.static_field import StaticFieldConfig
 from saff_fast.preparation import prepare_synthetic
 from saff_fast.render.occupancy import OccupancyConfig
 from saff_fast.train.config import ExperimentConfig, TrainConfig
-from saff_fast.train.trainer import Trainer, train
+from saff_fast.train.run import train
+from saff_fast.train.trainer import Trainer
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,13 @@ import torch
 from saff_fast.backends import BackendConfig
 from saff_fast.scene.reader import read_scene
 from saff_fast.train import rendering, trainer
+from saff_fast.train import run as whole
 from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.metrics import read_values
 from saff_fast.train.published_config import Moment, PublishedLossConfig
 from saff_fast.train.rendering import load_run, render_view
-from saff_fast.train.trainer import Trainer, train
+from saff_fast.train.run import train
+from saff_fast.train.trainer import Trainer
 from tests.pretend_device import DEVICE, PretendDevice, PretendTensor
 
 CPU = torch.device("cpu")
@@ -29,7 +31,7 @@ def on_device(monkeypatch):
     """Sets where training and rendering take place; the backends run on the pretended device too, and Adam, unfused."""
 
     def move(device):
-        for module in (trainer, rendering):
+        for module in (whole, rendering):
             monkeypatch.setattr(module, "resolve_device", lambda name: device)
 
     monkeypatch.setattr(BackendConfig, "resolved", lambda self, device_type: self)

@@ -8,7 +8,8 @@ import torch
 from saff_fast.errors import UserError
 from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.guard import FiniteGuard, smaller
-from saff_fast.train.trainer import Trainer, train
+from saff_fast.train.run import train
+from saff_fast.train.trainer import Trainer
 from tests.train.runs import assert_same_state, final_state, metrics
 
 

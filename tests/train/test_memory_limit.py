@@ -13,7 +13,7 @@ from saff_fast.errors import UserError
 from saff_fast.train import memory_limit, trainer
 from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.memory_limit import Beside, fitting_rays
-from saff_fast.train.trainer import train
+from saff_fast.train.run import train
 from tests.train.runs import assert_same_state, final_state, metrics
 
 GIB = 2**30

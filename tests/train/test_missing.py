@@ -14,7 +14,8 @@ from saff_fast.errors import UserError
 from saff_fast.scene.reader import read_scene
 from saff_fast.train.config import LossConfig
 from saff_fast.train.missing import missing_priors
-from saff_fast.train.trainer import Trainer, train
+from saff_fast.train.run import train
+from saff_fast.train.trainer import Trainer
 from tests.train.runs import final_state, metrics
 
 

@@ -14,7 +14,8 @@ from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.objective import missing_data
 from saff_fast.train.published_config import Moment, PublishedLossConfig
 from saff_fast.train.published_step import batch_losses
-from saff_fast.train.trainer import Trainer, train
+from saff_fast.train.run import train
+from saff_fast.train.trainer import Trainer
 
 TERMS = ["render_loss", "render_loss_dino", "render_loss_sal", "prob_reg_loss", "sf_cycle_loss", "sf_reg_loss"]
 TERMS += ["depth_loss", "flow_loss", "sf_sm_loss_spatial", "sf_sm_loss_kinetic", "sf_sm_loss_chain", "entropy_loss"]
@@ -98,7 +99,7 @@ def test_what_a_scene_lacks_is_not_trained(scene_folder, tmp_path, published, da
 
 
 def test_what_is_off_is_said_once(scene_folder, tmp_path, published, monkeypatch):
-    monkeypatch.setattr("saff_fast.train.trainer.read_scene", lambda *_: without(read_scene(scene_folder, 36), "depth"))
+    monkeypatch.setattr("saff_fast.train.run.read_scene", lambda *_: without(read_scene(scene_folder, 36), "depth"))
     said = []
     config = published(losses=PublishedLossConfig(w_cycle=0.0), steps=2)
     train(scene_folder, tmp_path / "run", config, notice=said.append)

@@ -17,7 +17,8 @@ from saff_fast.errors import UserError
 from saff_fast.scene.reader import read_scene
 from saff_fast.train import batch, frames
 from saff_fast.train.checkpoint import load_checkpoint
-from saff_fast.train.trainer import Trainer, train
+from saff_fast.train.run import train
+from saff_fast.train.trainer import Trainer
 from tests.train.runs import final_state, metrics
 
 COMMAND = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from saff_fast.errors import UserError
-from saff_fast.train.trainer import train
+from saff_fast.train.run import train
 from tests.train.runs import assert_same_state, final_state, metrics
 
 

@@ -16,8 +16,9 @@ from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.model import restore_model
 from saff_fast.train.published_config import Moment
 from saff_fast.train.rendering import load_run, render_run, render_view
+from saff_fast.train.run import train
 from saff_fast.train.schedule import learning_rate
-from saff_fast.train.trainer import Trainer, train
+from saff_fast.train.trainer import Trainer
 
 N_SAMPLES = 8
 

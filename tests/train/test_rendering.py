@@ -8,7 +8,7 @@ import pytest
 
 from saff_fast.scene.reader import read_motion_masks
 from saff_fast.train.rendering import render_run
-from saff_fast.train.trainer import train
+from saff_fast.train.run import train
 
 HELD_OUT = 2
 

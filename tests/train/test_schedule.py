@@ -9,8 +9,9 @@ from saff_fast.train import schedule, trainer
 from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.config import ExperimentConfig, TrainConfig
 from saff_fast.train.published_config import Moment
+from saff_fast.train.run import train
 from saff_fast.train.schedule import Stopwatch, learning_rate, share_done
-from saff_fast.train.trainer import Trainer, train
+from saff_fast.train.trainer import Trainer
 from tests.train.runs import metrics
 
 

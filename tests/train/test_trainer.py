@@ -16,9 +16,9 @@ from saff_fast.config import dump_config
 from saff_fast.errors import UserError
 from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.config import TrainConfig
+from saff_fast.train.run import train
 from saff_fast.train.run_folder import read_meta
 from saff_fast.train.schedule import sweeps_after
-from saff_fast.train.trainer import train
 from tests.train.runs import assert_same_state, final_state, metrics
 
 

@@ -7,7 +7,8 @@ import torch
 
 from saff_fast.scene.reader import read_scene
 from saff_fast.train.rendering import load_run
-from saff_fast.train.trainer import Trainer, train
+from saff_fast.train.run import train
+from saff_fast.train.trainer import Trainer
 from saff_fast.train.untrained import carry_occupancy
 
 
