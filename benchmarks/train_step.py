@@ -8,7 +8,6 @@ of every ray, with the same losses on as large a share of the rays. Either side 
 rays pass a second. The unit of work is a ray.
 """
 
-import dataclasses
 from collections.abc import Callable
 
 import harness
@@ -95,7 +94,6 @@ def resizer(trainer: Trainer) -> Callable[[int], None]:
     def resize(n_rays: int) -> None:
         keys = f"train.rays={n_rays}", f"train.moving_rays={round(n_rays * share)}", "train.first_sweep=1000000000"
         trainer.config = override(trainer.config, keys)
-        trainer.objective = dataclasses.replace(trainer.objective, config=override(trainer.objective.config, keys))
 
     return resize
 

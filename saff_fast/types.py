@@ -105,3 +105,8 @@ class RenderOutputs(PerRow):
     """Accumulated weight of the dynamic field."""
     saliency: Float[Tensor, " n_rays"]
     semantic: Float[Tensor, "n_rays n_semantic"]
+
+    @property
+    def filled_depth(self) -> Float[Tensor, " n_rays"]:
+        """Depth in [0, 1] where what is not filled is at the far end."""
+        return (self.depth + (1 - self.opacity).clamp_min(0)).clamp(0, 1)

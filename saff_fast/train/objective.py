@@ -31,12 +31,10 @@ class Objective:
 
     config: ExperimentConfig
 
-    def moving_rays(self, moment: Moment) -> int:
-        """How many rays of a batch are drawn where motion is likely; the published ones in the first stage only."""
+    def moving_rays(self, moment: Moment, n_rays: int) -> int:
+        """How many of `n_rays` are drawn where motion is likely; the published ones are in the first stage only."""
         config = self.config
-        if config.objective == "published" and config.published.phase(moment).masked:
-            return 0
-        return config.train.moving_rays
+        return 0 if config.objective == "published" and config.published.phase(moment).masked else n_rays
 
     def losses(
         self,

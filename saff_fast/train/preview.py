@@ -11,7 +11,7 @@ from saff_fast.render.colours import Picture, depth_colours, share_colours
 from saff_fast.train.model import SceneModel
 
 _MAX_HEIGHT = 72
-_CHUNK = 1 << 12  # rays rendered at once
+_CHUNK = 1 << 12  # rays rendered at once, if not fewer
 
 
 @torch.no_grad()
@@ -28,11 +28,10 @@ def preview(
     """
     cameras = model.cameras.at_most(_MAX_HEIGHT)
     parts = []
-    for pixels in cameras.pixel_grid().split(_CHUNK):
+    for pixels in cameras.pixel_grid().split(min(_CHUNK, model.occupancy.rays_at_once)):
         poses = torch.full((len(pixels),), frame, device=pixels.device)
         outputs = model.renderer(pixel_rays(model.space, cameras, poses, pixels, poses.float())).outputs
-        t = (outputs.depth + (1 - outputs.opacity).clamp_min(0)).clamp(0, 1)
-        depth = parameter_to_depth(model.space, cameras, poses, pixels, t)
+        depth = parameter_to_depth(model.space, cameras, poses, pixels, outputs.filled_depth)
         shares = torch.stack([depth, outputs.blend, outputs.saliency], dim=1)
         parts.append(torch.cat([outputs.rgb.clamp(0, 1), shares], dim=1))
     maps = torch.cat(parts).view(cameras.height, cameras.width, 6).cpu().numpy()

@@ -54,6 +54,7 @@ def batch_losses(
         moment: When in the run this is.
         capacity: Lengths of the sample buffers, as `ops.march` takes them; without it they are as long as needed.
     """
+    phase = config.phase(moment)
     rays = pixel_rays(model.space, model.cameras, targets.frames, targets.pixels, targets.frames.float())
     samples = model.occupancy.march(rays, jitter, capacity)
     noise = DensityNoise.of(jitter, moment.step, samples, _CUBE_EDGE * config.noise_std)
@@ -62,7 +63,7 @@ def batch_losses(
     losses: dict[str, Tensor] = {}
     if largest(len(samples.dynamic_indices)):  # processes reduce the same sums: all of them or none
         part = dynamic_part(batch, samples.dynamic_packed_info, len(samples.dynamic_indices))
-        step = _Step(model, targets, batch, part, noise.at(samples.dynamic_indices), config, config.phase(moment))
+        step = _Step(model, targets, batch, part, noise.at(samples.dynamic_indices), config, phase)
         carried = _carried(step)
         alone = _alone(step)
         errors += _dynamic_errors(step, carried, alone.outputs)
@@ -70,7 +71,7 @@ def batch_losses(
     names = {"render_loss": "rgb", "render_loss_dino": "semantic", "render_loss_sal": "saliency"}
     totals = {name: [error[key] for error in errors if key in error] for name, key in names.items()}
     losses |= {name: torch.stack(parts).sum() for name, parts in totals.items() if parts}
-    weights = _weights(config, config.phase(moment))
+    weights = _weights(config, phase)
     terms = {name: weight * losses[name] for name, weight in weights.items() if weight > 0 and name in losses}
     if not terms:  # without colours, and nothing in the batch is in a cell where something moves
         terms = {"nothing": 0 * batch.outputs.opacity.sum()}

@@ -123,7 +123,7 @@ def _render_rays(model: SceneModel, pixels: Tensor, pose: int, time: float) -> d
     rays = pixel_rays(model.space, model.cameras, poses, pixels, frames)
     batch = model.renderer(rays)
     out = batch.outputs
-    t = (out.depth + (1 - out.opacity).clamp_min(0)).clamp(0, 1)  # what is not filled is at the far end
+    t = out.filled_depth
     return {
         "rgb": out.rgb.clamp(0, 1),
         "depth": parameter_to_depth(model.space, model.cameras, poses, pixels, t),

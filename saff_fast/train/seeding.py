@@ -20,8 +20,6 @@ def seed_occupancy(
     The static part takes the union over the frames, since what is hidden in one is seen in another. Scene flow may lead
     anywhere at times without a training frame (`train/untrained.py`), so there every cell is a candidate.
     """
-    if not model.occupancy.learns:
-        return
     config = model.occupancy.config
     pixels = model.cameras.pixel_grid()
     n = config.resolution

@@ -75,7 +75,7 @@ class Trainer:
             self._good_step = checkpoint.step if checkpoint.good_step is None else checkpoint.good_step
             if "rays" in checkpoint.facts:
                 self._limit_rays(checkpoint.facts["rays"])
-        self.objective = objective_for(self.config, scene)
+        self.objective = objective_for(config, scene)
         self._depth = depth_parameters(scene, self.model.space, inverse_depths)
         if checkpoint is None:
             self._seed_occupancy()
@@ -135,14 +135,14 @@ class Trainer:
 
     def train_step(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """One step, with the look around that may be due after it: loss terms by name, and statistics for the log."""
-        config, moment = self.config, self.moment
-        batch, generator = self.batch(moment.step, config.train.rays, self.objective.moving_rays(moment))
+        config, train, moment = self.config, self.config.train, self.moment
+        batch, generator = self.batch(moment.step, train.rays, self.objective.moving_rays(moment, train.moving_rays))
         for group in self.optimiser.param_groups:
             group["lr"].fill_(self._step_size * learning_rate(config, moment))
         share = torch.full((), moment.progress, device=batch.jitter.device)
         terms, statistics = self.update(batch, moment, share, self._budget(batch))
         self.step += 1
-        if self.model.occupancy.learns and sweeps_after(config.train, self.step):
+        if self.model.occupancy.learns and sweeps_after(train, self.step):
             self.sweep(generator)
             self._counted = None
         return terms, statistics
@@ -207,6 +207,8 @@ class Trainer:
         self.optimiser, self.step = _optimiser(self.model, config.train), 0
 
     def _seed_occupancy(self) -> None:
+        if not self.model.occupancy.learns:
+            return
         if self._has_depth:
             seed_occupancy(self.model, self._depth, self._scene.depth_confidences, self._frames)
         else:
@@ -250,7 +252,6 @@ class Trainer:
         config = self.config.train
         n_rays = fitting_rays(config.max_memory, config.rays, beside_a_step(self.model), self._try_step)
         self._limit_rays(n_rays)
-        self.objective = objective_for(self.config, self._scene)
         if n_rays < config.rays:
             self._say(f"A step has {n_rays} rays in place of {config.rays}, to stay within --max-memory.")
 

@@ -1,7 +1,6 @@
 """Runs of the published objective: they learn, resume, and say what they leave out."""
 
 import dataclasses
-import json
 
 import pytest
 import torch
@@ -16,6 +15,7 @@ from saff_fast.train.published_config import Moment, PublishedLossConfig
 from saff_fast.train.published_step import batch_losses
 from saff_fast.train.run import train
 from saff_fast.train.trainer import Trainer
+from tests.train.runs import metrics
 
 TERMS = ["render_loss", "render_loss_dino", "render_loss_sal", "prob_reg_loss", "sf_cycle_loss", "sf_reg_loss"]
 TERMS += ["depth_loss", "flow_loss", "sf_sm_loss_spatial", "sf_sm_loss_kinetic", "sf_sm_loss_chain", "entropy_loss"]
@@ -34,15 +34,11 @@ def published(tiny_config):
     return make
 
 
-def log(run):
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-
-
 @pytest.mark.parametrize("kind", ["hash", "reference"])
 def test_a_run_through_all_stages_lowers_its_losses(scene_folder, tmp_path, published, kind):
     losses = PublishedLossConfig(decay_depth=False, decay_optical_flow=False, stage=0.4)
     train(scene_folder, tmp_path, published(kind, losses, steps=100, first_sweep=1000))
-    entries = log(tmp_path)
+    entries = metrics(tmp_path)
     assert list(entries[0]["loss"]) == TERMS
     # One more render is added, and others are masked, in the next stage: losses compare within one.
     early, late = (entries[a:b] for a, b in ((0, 5), (36, 41)))
@@ -95,6 +91,14 @@ def test_what_a_scene_lacks_is_not_trained(scene_folder, tmp_path, published, da
     assert missing_data(scene) == [data]
     terms, _ = Trainer(scene, tmp_path, published()).train_step()
     assert list(terms) == [name for name in TERMS if name != term]
+    assert all(loss.isfinite() for loss in terms.values())
+
+
+def test_published_networks_do_without_depth(scene_folder, tmp_path, published):
+    """There is no grid whose cells could be chosen by it."""
+    scene = without(read_scene(scene_folder, 36), "depth")
+    terms, _ = Trainer(scene, tmp_path, published("reference")).train_step()
+    assert "depth_loss" not in terms
     assert all(loss.isfinite() for loss in terms.values())
 
 
@@ -152,9 +156,9 @@ def test_four_identical_frames(scene_folder, tmp_path, published, kind, literal)
 
 def test_mining_ends_with_the_first_stage(scene_folder, tmp_path, published, tiny_config):
     objective = Trainer(read_scene(scene_folder, 36), tmp_path, published()).objective
-    assert [objective.moving_rays(Moment(0, progress)) for progress in (0.0, 0.05, 0.1, 1.0)] == [64, 64, 0, 0]
+    assert [objective.moving_rays(Moment(0, progress), 64) for progress in (0.0, 0.05, 0.1, 1.0)] == [64, 64, 0, 0]
     robust = Trainer(read_scene(scene_folder, 36), tmp_path / "robust", tiny_config()).objective
-    assert robust.moving_rays(Moment(0, 1.0)) == 64
+    assert robust.moving_rays(Moment(0, 1.0), 64) == 64
 
 
 @pytest.mark.parametrize("n_moving", [0, 100])

@@ -1,7 +1,5 @@
 """The published networks as a model like any other."""
 
-import json
-
 import pytest
 import torch
 
@@ -19,6 +17,7 @@ from saff_fast.train.rendering import load_run, render_run, render_view
 from saff_fast.train.run import train
 from saff_fast.train.schedule import learning_rate
 from saff_fast.train.trainer import Trainer
+from tests.train.runs import metrics
 
 N_SAMPLES = 8
 
@@ -62,7 +61,7 @@ def test_it_learns(scene_folder, tmp_path, reference_config):
     config = reference_config(steps=60, checkpoint_every=100)
     config = override(config, ["field.reference.width=32", "field.reference.learning_rate=0.003"])
     train(scene_folder, tmp_path / "run", config)
-    log = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    log = metrics(tmp_path / "run")
     for term in ("rgb", "dynamic_rgb", "next_rgb", "previous_rgb"):
         first, last = (sum(entry["loss"][term] for entry in part) for part in (log[:5], log[-5:]))
         assert last < first, term
