@@ -127,7 +127,7 @@ def _score_view(
         rgb = renders.rgb(view)
         scores |= {"psnr": psnr(rgb, picture), "ssim": ssim(rgb, picture)}
         if moving is not None:
-            scores["moving_psnr"] = psnr(rgb, picture, moving)
+            scores |= {"moving_psnr": psnr(rgb, picture, moving), "static_psnr": psnr(rgb, picture, ~moving)}
     labels, predicted = truth.labels(view), read_prediction(run, view)
     if labels is not None and predicted is not None:
         scores |= score_masks(labels, predicted)
@@ -219,9 +219,11 @@ def _score_truth(
                 f"run `saff-fast segment {run}` first."
             )
         scores.add(score_masks(mask.labels, predicted, mask.scored))
+        dynamic = resize_nearest(renders.grey(views[mask.frame], "blend").numpy() > _DYNAMIC, *mask.labels.shape)
+        scores.add({"blend_iou": jaccard(mask.labels > 0, dynamic, mask.scored)})
     means = scores.means()
     return {
         name: means[key]
-        for name, key in (("fg_iou", "fg_jaccard"), ("ari", "ari"), ("fg_ari", "fg_ari"))
+        for name, key in (("fg_iou", "fg_jaccard"), ("ari", "ari"), ("fg_ari", "fg_ari"), ("blend_iou", "blend_iou"))
         if key in means
     }
