@@ -116,11 +116,18 @@ class PreparedFrames:
         """What moves."""
         return MotionEvidence(self.images, self.cameras, self.reconstruction.inverse_depths())
 
+    @property
+    def first_motion(self) -> Sequence[Float[np.ndarray, "height width"]]:
+        """Evidence of motion at first sight, 0 to 1."""
+        return LazySequence(lambda frame: self._mask(layout.FIRST_MOTION, frame), len(self.names))
+
     def moving(self, frame: int, size: tuple[int, int] | None = None) -> Float[np.ndarray, "rows columns"]:
         """Evidence of motion, 0 to 1, averaged over the pixels of another size if one is given."""
-        path = self.folder / layout.MOTION_MASKS / f"{self.names[frame]}.png"
-        mask = files.read_labels(path).astype(np.float32) / 255
+        mask = self._mask(layout.MOTION_MASKS, frame)
         return mask if size is None else cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA)
+
+    def _mask(self, part: str, frame: int) -> Float[np.ndarray, "height width"]:
+        return files.read_labels(self.folder / part / f"{self.names[frame]}.png").astype(np.float32) / 255
 
 
 class _StoredFlows(FrameFlows):
@@ -172,9 +179,21 @@ def flow_files(frames: PreparedFrames, pair: Pair) -> list[Path]:
     return [layout.flow_file(frames.folder, frames.names[i], direction, pair[1] - pair[0]) for i, direction in ends]
 
 
+def write_first_motion(frames: PreparedFrames, frame: int) -> None:
+    """What seems to move in a frame at first sight."""
+    mask = frames.motion_evidence(frame)
+    writer.write_motion_mask(frames.folder, frames.names[frame], mask, layout.FIRST_MOTION)
+
+
+def first_motion_files(frames: PreparedFrames, frame: int) -> list[Path]:
+    """What `write_first_motion` writes."""
+    return [frames.folder / layout.FIRST_MOTION / f"{frames.names[frame]}.png"]
+
+
 def write_motion(frames: PreparedFrames, frame: int) -> None:
-    """The motion mask of a frame."""
-    writer.write_motion_mask(frames.folder, frames.names[frame], frames.motion_evidence(frame))
+    """The motion mask of a frame, once all frames have been looked at."""
+    mask = frames.motion_evidence(frame, frames.first_motion)
+    writer.write_motion_mask(frames.folder, frames.names[frame], mask)
 
 
 def motion_files(frames: PreparedFrames, frame: int) -> list[Path]:

@@ -158,7 +158,12 @@ class _Preparation:
                 _content(networks.flow_weights) + self._given(layout.FLOW),
             ),
             Stage(
-                "motion", ("sparse", flow, TRAINING_IMAGES), (motion,), self._run_motion, masks + self._given(motion)
+                "motion",
+                ("sparse", TRAINING_IMAGES),
+                (motion, layout.FIRST_MOTION),
+                self._run_motion,
+                masks + self._given(motion),
+                version=2,
             ),
             Stage(
                 "depth",
@@ -236,8 +241,13 @@ class _Preparation:
             return _KEPT
         frames = range(len(self.prepared.names))
         for frame, mask in self._user_masks().items():
-            writer.write_motion_mask(self.folder, self.prepared.names[frame], mask)
-        self._each(frame_priors.write_motion, frames, frame_priors.motion_files, tell)
+            for part in (layout.FIRST_MOTION, layout.MOTION_MASKS):
+                writer.write_motion_mask(self.folder, self.prepared.names[frame], mask, part)
+        n, first = len(frames), frame_priors.first_motion_files
+        n_kept = n - len(self._left(frames, first))
+        self._each(frame_priors.write_first_motion, frames, first, lambda done, _, kept: tell(done, 2 * n, kept))
+        again = frame_priors.write_motion, frames, frame_priors.motion_files
+        self._each(*again, lambda done, _, kept: tell(n + done, 2 * n, n_kept + kept))
         return "what no static surface and no static point explain"
 
     def _run_depth(self, tell: Tell) -> str:
@@ -376,8 +386,9 @@ def prepare_synthetic(
     for pair in frame_priors.frame_pairs(n_frames, (1,)):
         frame_priors.write_flow_pair(folder, names, flows, pair)
     evidence = MotionEvidence(images, scene.cameras(), (1 / max(depths), 1 / min(depths)))
+    first = [evidence(frame) for frame in range(n_frames)]
     for frame, name in enumerate(names):
-        writer.write_motion_mask(folder, name, evidence(frame))
+        writer.write_motion_mask(folder, name, evidence(frame, first))
     report("semantic features and saliency")
     write_features(folder, names, images, SyntheticBackbone(scene))
 

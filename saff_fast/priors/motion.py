@@ -35,7 +35,7 @@ SMOOTHNESS = 8.0
 """Say of an edge between alike neighbours compared with that of a certain pixel."""
 DEPTH_SMOOTHNESS = 0.2
 """The same for depth."""
-LEAST_SHARE, FULL_SHARE = 0.3, 0.95
+LEAST_SHARE, FULL_SHARE = 0.3, 0.9
 """Share of motion, after completion, where evidence begins and where it is complete."""
 
 
@@ -62,9 +62,15 @@ class MotionEvidence:
         self._residual = RigidResidual(images, cameras, inverse_depths)
         self._misfit = FlowMisfit(images, cameras, inverse_depths)
 
-    def __call__(self, frame: int) -> Float[np.ndarray, "h w"]:
-        """Evidence, 0 (static or unknown) to 1, at the size of the cameras; above one half counts as moving."""
-        fit = self._residual(frame)
+    def __call__(self, frame: int, first: Sequence[Float[np.ndarray, "h w"]] | None = None) -> Float[np.ndarray, "h w"]:
+        """Evidence, 0 (static or unknown) to 1, at the size of the cameras; above one half counts as moving.
+
+        Args:
+            frame: Index of the frame.
+            first: The evidence of all frames, found without this argument. What is behind a mover in most of the other
+                frames looks as if it moved, too; a second look asks only those frames that do not see the mover there.
+        """
+        fit = self._residual(frame, first)
         rows, columns = fit.residual.shape
         image = cv2.resize(self._images[frame], (columns, rows), interpolation=cv2.INTER_AREA)
         guide = image.astype(np.float64) / 255

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from saff_fast.geometry.cameras import Cameras
 from saff_fast.priors.two_view import RelativeView, relative_view, through_plane
@@ -23,6 +23,8 @@ REACH = 5.0
 """Pixels, at the height of the sweep, that the typical witness sees a point move by when its depth is tried nearby."""
 CEILING = 60.0
 """Colour difference, of 255, from which on more does not count as more."""
+_UNSEEN = 255
+"""What a witness says that does not see the point."""
 
 
 def witnesses(frame: int, n_frames: int) -> list[int]:
@@ -45,6 +47,8 @@ class RigidFit:
     colour, where agreement at the best depth proves nothing, as it would after a small motion, too."""
     inverse_depth: Float[np.ndarray, "rows columns"]
     """The best one, or the middle of those around it that are as good."""
+    judged: Bool[np.ndarray, "rows columns"]
+    """Where enough other frames look."""
 
 
 class RigidResidual:
@@ -78,35 +82,33 @@ class RigidResidual:
         self._high = [_with_opacity(cv2.dilate(image, square)) for image in self._images]
         self._inverse_depths = np.linspace(*inverse_depths, N_DEPTHS)
 
-    def __call__(self, frame: int) -> RigidFit:
-        """How well static surfaces explain a frame, at no more than `max_height` rows."""
+    def __call__(self, frame: int, moving: Sequence[Float[np.ndarray, "_ _"]] | None = None) -> RigidFit:
+        """How well static surfaces explain a frame, at no more than `max_height` rows.
+
+        Args:
+            frame: Index of the frame.
+            moving: What is known to move in each frame, 0 to 1, at any size. A witness that sees such a thing says
+                nothing of what is behind it; a surface that the others agree on stands still, however often it is
+                hidden.
+        """
         others = witnesses(frame, len(self._images))
         views = [relative_view(self._cameras, frame, other) for other in others]
-        costs, most = [], np.zeros(self._images[frame].shape[:2], int)
+        everyone, unhindered = _Sweep(len(others)), _Sweep(len(others))
+        hidden = [] if moving is None else [self._at_work_size(moving[other]) for other in others]
         for inverse_depth in self._inverse_depths:
-            said = np.sort([self._outside(frame, *pair, inverse_depth) for pair in zip(others, views, strict=True)], 0)
-            seen = (said < 255).sum(0)
-            rank = (QUANTILE * seen).astype(int).clip(0, len(others) - 1)
-            cost = np.minimum(np.take_along_axis(said, rank[None], 0)[0], CEILING).astype(np.float32)
-            known = (seen >= MIN_SHARE * len(others)).astype(np.float32)
-            # Smoothed over what is seen alone, or what is out of view would count against its neighbours.
-            near = cv2.GaussianBlur(known, (0, 0), 0.7)
-            cost = cv2.GaussianBlur(cost * known, (0, 0), 0.7) / np.maximum(near, 1e-6)
-            cost[known == 0] = CEILING
-            costs.append(cost)
-            most = np.maximum(most, seen)
-        judged = most >= MIN_SHARE * len(others)
-        stack = np.array(costs)
-        best = stack.argmin(0)
+            said = np.stack([self._outside(frame, *pair, inverse_depth) for pair in zip(others, views, strict=True)])
+            everyone.add(said)
+            if moving is not None:
+                hiding = [through_plane(mask, view, inverse_depth) for mask, view in zip(hidden, views, strict=True)]
+                unhindered.add(np.where(np.stack(hiding) > 0.5, _UNSEEN, said))
         shift = np.median([np.linalg.norm(view.epipole[:2]) for view in views]) * np.diff(self._inverse_depths[:2])[0]
-        reach = max(1, round(REACH / max(shift, 1e-9)))
-        residual = np.take_along_axis(stack, best[None], 0)[0]
-        away = np.arange(len(stack))[:, None, None] - best
-        # Depths close to the best that are next to as good have a say in its place.
-        say = np.exp(residual - stack) * (np.abs(away) <= reach)
-        inverse_depth = np.einsum("dhw,d->hw", say, self._inverse_depths) / say.sum(0)
-        rise = _rise(stack, away, reach) - residual
-        return RigidFit(residual * judged, rise * judged, inverse_depth.astype(np.float32))
+        sweeps = (everyone,) if moving is None else (everyone, unhindered)
+        fits = [sweep.fit(self._inverse_depths, max(1, round(REACH / max(shift, 1e-9)))) for sweep in sweeps]
+        return fits[0] if moving is None else _better(*fits)
+
+    def _at_work_size(self, mask: Float[np.ndarray, "_ _"]) -> Float[np.ndarray, "rows columns"]:
+        size = self._cameras.width, self._cameras.height
+        return cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
 
     def _outside(
         self, frame: int, other: int, view: RelativeView, inverse_depth: float
@@ -115,8 +117,51 @@ class RigidResidual:
         image = self._images[frame]
         low, high = (through_plane(x[other], view, inverse_depth) for x in (self._low, self._high))
         outside = cv2.max(cv2.subtract(low[..., :3], image), cv2.subtract(image, high[..., :3])).max(-1)
-        outside[low[..., 3] < 250] = 255
+        outside[low[..., 3] < 250] = _UNSEEN
         return outside
+
+
+class _Sweep:
+    """What witnesses say of one depth after the other."""
+
+    def __init__(self, n_witnesses: int):
+        self._n_witnesses = n_witnesses
+        self._costs: list[Float[np.ndarray, "rows columns"]] = []
+        self._most_seen = np.zeros((), int)
+
+    def add(self, said: UInt8[np.ndarray, "n_witnesses rows columns"]) -> None:
+        """The next depth: its cost is what the share `QUANTILE` of those who see it says at most."""
+        said = np.sort(said, 0)
+        seen = (said < _UNSEEN).sum(0)
+        rank = (QUANTILE * seen).astype(int).clip(0, self._n_witnesses - 1)
+        cost = np.minimum(np.take_along_axis(said, rank[None], 0)[0], CEILING).astype(np.float32)
+        known = (seen >= MIN_SHARE * self._n_witnesses).astype(np.float32)
+        # Smoothed over what is seen alone, or what is out of view would count against its neighbours.
+        near = cv2.GaussianBlur(known, (0, 0), 0.7)
+        cost = cv2.GaussianBlur(cost * known, (0, 0), 0.7) / np.maximum(near, 1e-6)
+        cost[known == 0] = CEILING
+        self._costs.append(cost)
+        self._most_seen = np.maximum(self._most_seen, seen)
+
+    def fit(self, inverse_depths: Float[np.ndarray, " n_depths"], reach: int) -> RigidFit:
+        """The best depth of each pixel; depths up to `reach` away from it are those nearby."""
+        judged = self._most_seen >= MIN_SHARE * self._n_witnesses
+        stack = np.array(self._costs)
+        best = stack.argmin(0)
+        residual = np.take_along_axis(stack, best[None], 0)[0]
+        away = np.arange(len(stack))[:, None, None] - best
+        # Depths close to the best that are next to as good have a say in its place.
+        say = np.exp(residual - stack) * (np.abs(away) <= reach)
+        inverse_depth = np.einsum("dhw,d->hw", say, inverse_depths) / say.sum(0)
+        rise = _rise(stack, away, reach) - residual
+        return RigidFit(residual * judged, rise * judged, inverse_depth.astype(np.float32), judged)
+
+
+def _better(first: RigidFit, second: RigidFit) -> RigidFit:
+    """Of each pixel the fit that leaves less, where the second has judged at all."""
+    better = second.judged & (second.residual < first.residual)
+    pairs = [(getattr(second, name), getattr(first, name)) for name in RigidFit.__dataclass_fields__]
+    return RigidFit(*(np.where(better, *pair) for pair in pairs))
 
 
 def _rise(

@@ -76,9 +76,11 @@ def write_flow(
     files.save_npz(path, flow=flow.astype(np.float32), mask=mask.astype(bool))
 
 
-def write_motion_mask(folder: Path, name: str, mask: Float[ndarray, "height width"]) -> None:
-    """Write evidence of motion, 0 to 1, as 0 to 255."""
-    files.write_image(folder / layout.MOTION_MASKS / f"{name}.png", np.rint(mask * 255).astype(np.uint8))
+def write_motion_mask(
+    folder: Path, name: str, mask: Float[ndarray, "height width"], part: str = layout.MOTION_MASKS
+) -> None:
+    """Write evidence of motion, 0 to 1, as 0 to 255; `part` may be that of a first look."""
+    files.write_image(folder / part / f"{name}.png", np.rint(mask * 255).astype(np.uint8))
 
 
 def write_semantics(

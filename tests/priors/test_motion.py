@@ -23,6 +23,13 @@ def test_evidence_marks_the_mover_alone(moving_world, evidence, frame):
     assert found[~moving_world.block].mean() < 0.08
 
 
+def test_a_second_look_keeps_the_mover(moving_world, evidence):
+    first = [evidence(frame) for frame in range(5)]
+    found = evidence(2, first)
+    assert found[moving_world.block].mean() > 0.9
+    assert found[~moving_world.block].mean() < first[2][~moving_world.block].mean()
+
+
 def test_evidence_of_a_static_scene_is_next_to_nothing(static_world):
     evidence = MotionEvidence(static_world.images, static_world.cameras, DEPTHS)
     assert evidence(2).mean() < 0.02

@@ -40,6 +40,20 @@ def test_one_passing_thing_does_not_make_a_surface_move(static_world):
     assert np.percentile(RigidResidual(images, static_world.cameras, DEPTHS)(2).residual, 90) < 3
 
 
+def test_what_hides_a_surface_from_most_others_does_not_make_it_move(static_world):
+    images = list(static_world.images)
+    moving = [np.zeros(image.shape[:2], np.float32) for image in images]
+    for frame in (0, 1, 3):
+        images[frame] = images[frame].copy()
+        images[frame][8:28, 16:48] = 255 - images[frame][8:28, 16:48]
+        moving[frame][8:28, 16:48] = 1
+    residual, hidden = RigidResidual(images, static_world.cameras, DEPTHS), np.s_[14:22, 26:38]
+    assert np.median(residual(2).residual[hidden]) > 10
+    assert np.percentile(residual(2, moving).residual[hidden], 90) < 3
+    everywhere = [np.ones_like(mask) for mask in moving]
+    np.testing.assert_array_equal(residual(2, everywhere).residual, residual(2).residual)
+
+
 def test_agreement_at_every_depth_proves_nothing(static_world):
     images = [np.full_like(image, 90) for image in static_world.images]
     fit = RigidResidual(images, static_world.cameras, DEPTHS)(2)
