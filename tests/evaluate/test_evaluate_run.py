@@ -8,7 +8,18 @@ from saff_fast.errors import UserError
 from saff_fast.evaluate.evaluate_run import evaluate_run
 from saff_fast.evaluate.image_metrics import PSNR_LIMIT
 from saff_fast.files import save_npy, save_npz, write_image
-from tests.evaluate.scored_run import HEIGHT, HELD_OUT, N_FRAMES, WIDTH, depth, flow, labels, write_run, write_scene
+from tests.evaluate.scored_run import (
+    HEIGHT,
+    HELD_OUT,
+    N_FRAMES,
+    WIDTH,
+    depth,
+    flow,
+    labels,
+    picture,
+    write_run,
+    write_scene,
+)
 
 SPLIT_KEYS = {"psnr", "ssim", "ari", "fg_ari", "fg_jaccard"}
 
@@ -108,6 +119,15 @@ def test_held_out_frames_are_scored_apart(copy):
     assert "splits" not in alone
 
 
+def test_moving_and_still_pixels_are_scored_apart(copy):
+    image = picture(3).copy()
+    image[0, 0] = 255  # beside the square
+    write_image(copy / "run" / "render" / "3_rgb.png", image)
+    scores = evaluate_run(copy / "run")["extra"]["splits"]["input"]
+    assert scores["moving_psnr"] == PSNR_LIMIT
+    assert scores["static_psnr"] < PSNR_LIMIT
+
+
 def test_truth_folder_at_another_size_with_chosen_labels(copy):
     truth = copy / "masks"
     for frame in (0, 3):
@@ -115,7 +135,7 @@ def test_truth_folder_at_another_size_with_chosen_labels(copy):
         true[:4, :4] = 7
         write_image(truth / f"{frame:05d}.png", true)
     scores = evaluate_run(copy / "run", truth)["truth"]
-    assert scores["fg_iou"] == pytest.approx(320 / 336)
+    assert scores["fg_iou"] == scores["blend_iou"] == pytest.approx(320 / 336)
     assert scores["fg_ari"] == pytest.approx(1)
     chosen = evaluate_run(copy / "run", truth, foreground_labels=(5,))["truth"]
     assert (chosen["fg_iou"], chosen["ari"]) == (1, 1)
@@ -123,7 +143,8 @@ def test_truth_folder_at_another_size_with_chosen_labels(copy):
     ignore[:4, :4] = 255
     for frame in (0, 3):
         write_image(truth / "ignore" / f"{frame:05d}.png", ignore)
-    assert evaluate_run(copy / "run", truth)["truth"]["fg_iou"] == 1
+    scores = evaluate_run(copy / "run", truth)["truth"]
+    assert (scores["fg_iou"], scores["blend_iou"]) == (1, 1)
 
 
 def test_bad_arguments(copy):
