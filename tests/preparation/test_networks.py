@@ -60,7 +60,7 @@ def test_networks_take_the_place_of_methods_without(tmp_path, source, weights):
     assert made_by(scene)["flow"] == "DIS optical flow"
     networks = Networks(flow_weights=weights / "raft.pth", depth_weights=weights / "depth.pth")
     ran = prepare(source, scene, height=HEIGHT, networks=networks).stages
-    assert ran[:3] == ("flow", "motion", "depth")
+    assert ran[:2] == ("flow", "depth")
     assert made_by(scene)["flow"] == "RAFT"
     assert made_by(scene)["depth"] == "Depth Anything V2 small, on the scale of matched points"
     read = read_scene(scene, HEIGHT)

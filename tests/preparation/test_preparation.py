@@ -262,16 +262,18 @@ def test_given_cameras_are_kept(tmp_path, source, views):
 
 
 def test_masks_of_the_user_count(tmp_path, source):
+    """They take the place of what was found in their frames, at first sight and at last."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[:, :10] = 255
     write_image(tmp_path / "masks" / "shot 2.png", mask)
     prepare(source, tmp_path / "scene", height=HEIGHT)
-    before = snapshot(tmp_path / "scene" / "motion_masks")
+    first = snapshot(tmp_path / "scene" / "motion_first")
     report = prepare(source, tmp_path / "scene", height=HEIGHT, masks=tmp_path / "masks")
     assert report.stages == ("motion", "depth", "saliency")
-    after = snapshot(tmp_path / "scene" / "motion_masks")
-    assert [path.name for path in after if after[path][1] != before[path][1]] == ["00002.png"]
-    np.testing.assert_array_equal(read_labels(tmp_path / "scene" / "motion_masks" / "00002.png"), mask)
+    after = snapshot(tmp_path / "scene" / "motion_first")
+    assert [path.name for path in after if after[path][1] != first[path][1]] == ["00002.png"]
+    for part in ("motion_first", "motion_masks"):
+        np.testing.assert_array_equal(read_labels(tmp_path / "scene" / part / "00002.png"), mask)
 
 
 def test_a_range_is_part_of_what_a_scene_is(tmp_path, source):
