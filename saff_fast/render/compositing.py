@@ -80,7 +80,23 @@ def static_rgb(
     lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],
 ) -> Float[Tensor, "n_rays 3"]:
     """Colour of the static field alone, without blend (method section 4, "static only")."""
-    return composite(Emission(rectified(static.sigmas), (static.rgbs,)), *lengths, samples.packed_info).sums[:, 2:]
+    return _own_rgb(static, lengths, samples.packed_info)
+
+
+def dynamic_rgb(
+    dynamic: DynamicOutputs,
+    samples: PackedSamples,
+    lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],
+) -> Float[Tensor, "n_rays 3"]:
+    """Colour of the dynamic field alone, without blend (method section 4, "dynamic only")."""
+    deltas, centres = (length[samples.dynamic_indices] for length in lengths)
+    return _own_rgb(dynamic, (deltas, centres), samples.dynamic_packed_info)
+
+
+def _own_rgb(
+    outputs: StaticOutputs | DynamicOutputs, lengths: tuple[Tensor, Tensor], packed_info: Tensor
+) -> Float[Tensor, "n_rays 3"]:
+    return composite(Emission(rectified(outputs.sigmas), (outputs.rgbs,)), *lengths, packed_info).sums[:, 2:]
 
 
 @dataclass(frozen=True)
