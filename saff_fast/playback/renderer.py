@@ -1,18 +1,22 @@
 """Renders any shot of a model: only the maps that are asked for, in tiles of bounded memory."""
 
+import math
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
+from saff_fast.playback.between import Layers, carried, mixed
 from saff_fast.playback.maps import RayMaps
 from saff_fast.playback.modalities import MODALITIES, Modality
 from saff_fast.playback.objects import ObjectModel
 from saff_fast.playback.rays import ShotRays, looks_ahead, shot_rays
 from saff_fast.playback.shot import Shot
-from saff_fast.playback.sums import channels_for, ray_sums, with_samples
+from saff_fast.playback.sums import MOTION, channels_for, ray_sums, with_samples
 from saff_fast.render.compositing import dynamic_rgb, static_rgb
 from saff_fast.render.renderer import SampledFields
 from saff_fast.train.model import SceneModel
@@ -21,6 +25,11 @@ Maps = dict[str, Shaped[Tensor, "h w ..."]]
 _SEES_NOTHING: dict[str, float] = {"depth": torch.inf, "parameter": 1.0}
 """What a ray that looks away from the scene shows; all else is 0."""
 _FEWEST_RAYS = 64
+_ALONE: dict[str, Callable[[SampledFields], Tensor]] = {
+    "static": lambda asked: static_rgb(asked.static, asked.samples, asked.lengths).clamp(0, 1),
+    "dynamic": lambda asked: dynamic_rgb(asked.dynamic, asked.samples, asked.lengths).clamp(0, 1),
+}
+Between = Literal["splat", "field"]
 
 
 class Stopped(Exception):
@@ -63,13 +72,20 @@ class ShotRenderer:
     """What tells objects apart; without it there are no labels, and nothing is isolated or removed."""
     tile_bytes: int = 1 << 29
     """About the memory that the samples of one tile may take."""
+    between: Between = "splat"
+    """What is shown between two frames: both, splatted along scene flow, or the field itself at that time."""
 
     @property
     def tile_rays(self) -> int:
         """Rays rendered at once."""
+        fitting = self.tile_bytes * _FEWEST_RAYS // self.smallest_tile
+        return max(_FEWEST_RAYS, min(fitting, self.model.occupancy.rays_at_once))
+
+    @property
+    def smallest_tile(self) -> int:
+        """Bytes that the smallest tile may take."""
         sampler = self.model.occupancy
-        fitting = self.tile_bytes // (sampler.n_steps * sampler.bytes_per_sample)
-        return max(_FEWEST_RAYS, min(fitting, sampler.rays_at_once))
+        return _FEWEST_RAYS * sampler.n_steps * sampler.bytes_per_sample
 
     def render(
         self,
@@ -124,6 +140,9 @@ class ShotRenderer:
         """
         self._check(modalities, chosen)
         shot = shot.to(self.model.cameras.c2w.device).within(self.model.n_frames)
+        if self.between == "splat" and not shot.time.is_integer():
+            yield self._splatted(shot, modalities, chosen, stop)
+            return
         n_rows = max(1, self.tile_rays // shot.width)
         for top in range(0, shot.height, n_rows):
             rows = min(n_rows, shot.height - top)
@@ -145,34 +164,58 @@ class ShotRenderer:
         self, shot: Shot, pixels: Float[Tensor, "n 2"], modalities: Collection[Modality], chosen: Chosen
     ) -> dict[str, Tensor]:
         ahead = looks_ahead(shot, pixels)
-        if bool(ahead.all()):
-            return self._look(shot, pixels, modalities, chosen)
-        seen = self._look(shot, pixels[ahead], modalities, chosen)
-        return {
-            name: values.new_full((len(pixels), *values.shape[1:]), _SEES_NOTHING.get(name, 0)).index_put(
-                (ahead,), values
-            )
-            for name, values in seen.items()
-        }
-
-    def _look(
-        self, shot: Shot, pixels: Float[Tensor, "n 2"], modalities: Collection[Modality], chosen: Chosen
-    ) -> dict[str, Tensor]:
-        rays = shot_rays(shot, self.model.space, pixels)
-        asked = self.ask(rays, shot.time)
-        if not chosen.everything:
-            asked = self._choose(asked, chosen)
+        rays = shot_rays(shot, self.model.space, pixels[ahead])
+        asked = self._asked(rays, shot.time, chosen)
         maps = RayMaps(self.model, self.objects, shot, rays, ray_sums(asked, channels_for(modalities)))
-        alone = {"static": static_rgb, "dynamic": dynamic_rgb}
-        parts = {"static": asked.static, "dynamic": asked.dynamic}
         return {
-            name: alone[name](parts[name], asked.samples, asked.lengths).clamp(0, 1) if name in alone else maps[name]
+            name: _placed(ahead, _ALONE[name](asked) if name in _ALONE else maps[name], _SEES_NOTHING.get(name, 0))
             for name in modalities
         }
 
-    def ask(self, rays: ShotRays, time: float) -> SampledFields:
+    def _splatted(self, shot: Shot, modalities: Collection[Modality], chosen: Chosen, stop: Callable[[], bool]) -> Maps:
+        """A shot between two frames, made of both; what one field shows alone is asked of it at that time."""
+        pixels, frame = _pixels(shot, 0, shot.height), math.floor(shot.time)
+        share, channels = shot.time - frame, channels_for(modalities) | MOTION
+        before, after = (
+            carried(self.model, shot, self._layers(shot.at(time), pixels, channels, chosen, stop), flow, part)
+            for time, flow, part in ((frame, "flow_fw", share), (frame + 1, "flow_bw", 1 - share))
+        )
+        ahead = looks_ahead(shot, pixels)
+        rays = shot_rays(shot, self.model.space, pixels[ahead])
+        maps = RayMaps(self.model, self.objects, shot, rays, mixed(before, after, share)[ahead])
+        alone = [name for name in modalities if name in _ALONE]
+        itself = replace(self, between="field")
+        found = itself.render(shot, alone, only=chosen.only, without=chosen.without, stop=stop) if alone else {}
+        for name in modalities:
+            if name not in found:
+                values = _placed(ahead, maps[name], _SEES_NOTHING.get(name, 0))
+                found[name] = values.unflatten(0, (shot.height, shot.width))
+        return found
+
+    def _layers(
+        self,
+        shot: Shot,
+        pixels: Float[Tensor, "n 2"],
+        channels: frozenset[str],
+        chosen: Chosen,
+        stop: Callable[[], bool],
+    ) -> Layers:
+        parts = []
+        for tile in pixels.split(self.tile_rays):
+            if stop():
+                raise Stopped
+            ahead = looks_ahead(shot, tile)
+            asked = self._asked(shot_rays(shot, self.model.space, tile[ahead]), shot.time, chosen)
+            nothing = torch.zeros_like(asked.dynamic.sigmas)
+            still = with_samples(asked, torch.ones_like(asked.static.sigmas), nothing)
+            layers = Layers(ray_sums(asked, channels), ray_sums(still, channels - MOTION).static)
+            parts.append(layers.map(partial(_placed, ahead)))
+        return Layers.joined(parts)
+
+    def _asked(self, rays: ShotRays, time: float, chosen: Chosen) -> SampledFields:
         """Both fields at the samples of rays that all look at `time`."""
-        return self.model.renderer.ask(rays.rays, self.model.occupancy.march_at(rays.rays, time))
+        asked = self.model.renderer.ask(rays.rays, self.model.occupancy.march_at(rays.rays, time))
+        return asked if chosen.everything else self._choose(asked, chosen)
 
     def _choose(self, asked: SampledFields, chosen: Chosen) -> SampledFields:
         field = self.model.field
@@ -182,6 +225,13 @@ class ShotRenderer:
     def _shown(self, hiddens: Tensor, layer: nn.Linear, chosen: Chosen) -> Bool[Tensor, " n"]:
         assert self.objects is not None
         return chosen.among(self.objects.labels_of(layer(hiddens)))
+
+
+def _placed(where: Bool[Tensor, " n"], values: Shaped[Tensor, "m ..."], nothing: float = 0) -> Shaped[Tensor, "n ..."]:
+    """Values where they belong, and nothing elsewhere."""
+    if len(values) == len(where):
+        return values
+    return values.new_full((len(where), *values.shape[1:]), nothing).index_put((where,), values)
 
 
 def _pixels(shot: Shot, top: int, rows: int) -> Float[Tensor, "n 2"]:

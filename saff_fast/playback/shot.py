@@ -58,7 +58,7 @@ class Shot:
 
     def within(self, n_frames: int) -> Self:
         """The same shot, at the nearest time that the clip of so many frames has."""
-        return replace(self, time=min(max(self.time, 0.0), n_frames - 1.0))
+        return replace(self, time=float(min(max(self.time, 0), n_frames - 1)))
 
     def to(self, device: torch.device | str) -> Self:
         """The same shot on `device`."""

@@ -5,6 +5,7 @@ All that a picture shows follows from such sums, and they may be moved and mixed
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import Self
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -26,6 +27,8 @@ _MOVING: dict[str, Callable[[SampledFields], Tensor]] = {
     "flow_fw": lambda fields: fields.dynamic.flows_fw,
     "flow_bw": lambda fields: fields.dynamic.flows_bw,
 }
+MOTION = frozenset(_MOVING)
+"""Channels that only the dynamic part has."""
 _CHANNELS: dict[Modality, frozenset[str]] = {
     "rgb": frozenset({"rgb"}),
     "saliency": frozenset({"saliency"}),
@@ -47,6 +50,14 @@ class RaySums:
 
     static: Part
     dynamic: Part
+
+    def __getitem__(self, rows: Bool[Tensor, " n_rays"]) -> Self:
+        """The chosen rays."""
+        return self.map(lambda values: values[rows])
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """Every channel changed."""
+        return type(self)(*({name: change(part[name]) for name in part} for part in (self.static, self.dynamic)))
 
     def total(self, name: str) -> Float[Tensor, "n_rays n_channels"]:
         """The sum over both fields."""

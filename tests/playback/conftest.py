@@ -10,6 +10,7 @@ from saff_fast.playback.objects import ObjectModel
 from saff_fast.playback.renderer import ShotRenderer
 from saff_fast.render.occupancy import OccupancyConfig
 from saff_fast.train.model import build_model
+from tests.train.conftest import finished, scene_folder, tiny_config  # noqa: F401 - fixtures
 
 N_FRAMES, N_SEMANTIC, N_CLUSTERS = 4, 6, 3
 
