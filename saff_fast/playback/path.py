@@ -66,7 +66,9 @@ class CameraPath:
         """The pictures of the video. Their times may lie outside of the clip, whose ends are then shown."""
         seconds = np.array([key.second for key in self.keys])
         at = np.linspace(seconds[0], seconds[-1], self.n_pictures)
-        poses = between(torch.from_numpy(np.stack([key.c2w for key in self.keys])).to(model.cameras.c2w), seconds, at)
+        poses = between(
+            torch.from_numpy(np.stack([key.c2w for key in self.keys])).to(model.cameras.c2w.dtype), seconds, at
+        )
         times = np.interp(at, seconds, [key.time for key in self.keys])
         fovs = np.interp(at, seconds, [key.fov for key in self.keys])
         height = model.cameras.height if self.height is None else self.height

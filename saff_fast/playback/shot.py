@@ -14,7 +14,7 @@ from saff_fast.train.model import SceneModel
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture to take."""
+    """A picture to take. Its few numbers live on the CPU; the renderer takes them to the model's device."""
 
     c2w: Float[Tensor, "3 4"]
     """Camera to world, OpenCV axes, in the world units of the model's cameras."""
@@ -90,5 +90,5 @@ def shot_of(model: SceneModel, pose: int, time: float, scale: float = 1.0) -> Sh
 
 def _input_shot(model: SceneModel, pose: int, time: float) -> Shot:
     cameras = model.cameras
-    c2w, intrinsics = cameras.c2w[pose], cameras.intrinsics[pose]
+    c2w, intrinsics = cameras.c2w[pose].cpu(), cameras.intrinsics[pose].cpu()
     return Shot(c2w, intrinsics, cameras.height, cameras.width, float(time))

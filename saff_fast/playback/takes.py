@@ -110,7 +110,7 @@ def _locked(model: SceneModel, options: TakeOptions) -> Take:
 
 def _slow_motion(model: SceneModel, options: TakeOptions) -> Take:
     times = _slowly(0, model.n_frames - 1, options)
-    poses = between(model.cameras.c2w, np.arange(model.n_frames, dtype=np.float64), np.array(times))
+    poses = between(model.cameras.c2w.cpu(), np.arange(model.n_frames, dtype=np.float64), np.array(times))
     shots = [replace(shot_of(model, round(t), 0).at(t), c2w=c2w) for t, c2w in zip(times, poses, strict=True)]
     radius = _published_radius(model, _WIGGLE_RADIUS)
     wiggle = circling(_WIGGLE, (radius, radius / 2, 0))[np.arange(len(shots)) % _WIGGLE]
@@ -129,7 +129,7 @@ def _stabilise(model: SceneModel, options: TakeOptions) -> Take:
     sigma = _STEADY if options.steadiness is None else options.steadiness
     if not 0 <= sigma <= 1000:
         raise UserError(f"--steadiness must be in [0, 1000] frames, got {sigma:g}")
-    poses = smoothed(model.cameras.c2w, sigma)
+    poses = smoothed(model.cameras.c2w.cpu(), sigma)
     shots = [replace(shot_of(model, k, k).at(float(k)), c2w=c2w) for k, c2w in enumerate(poses)]
     return Take(shots, 10)
 

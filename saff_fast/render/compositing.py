@@ -19,7 +19,7 @@ def sample_lengths(
     samples: PackedSamples, directions: Float[Tensor, "n_rays 3"]
 ) -> tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]]:
     """Length in the unit cube of each sample, and the `t` where the fields are asked for it."""
-    norms = directions.norm(dim=-1)[samples.ray_indices]
+    norms = directions.norm(dim=-1).index_select(0, samples.ray_indices)
     middles = (samples.t_starts + samples.t_ends) / 2
     return (samples.t_ends - samples.t_starts) * norms, middles if samples.t_samples is None else samples.t_samples
 

@@ -68,9 +68,13 @@ class Renderer:
 
     def ask(self, rays: Rays, samples: PackedSamples) -> SampledFields:
         """Both fields at these samples of `rays`."""
-        lengths = sample_lengths(samples, rays.directions)
-        rows, where = samples.ray_indices, samples.dynamic_indices
-        positions, viewdirs = rays.origins[rows] + lengths[1].unsqueeze(1) * rays.directions[rows], rays.viewdirs[rows]
+        lengths, where = sample_lengths(samples, rays.directions), samples.dynamic_indices
+        # A third of the time of indexing, which has a tenth of the time of a picture.
+        origins, directions, viewdirs, frames = (
+            values.index_select(0, samples.ray_indices)
+            for values in (rays.origins, rays.directions, rays.viewdirs, rays.frames)
+        )
+        positions = origins + lengths[1].unsqueeze(1) * directions
         static = self.static_field(positions, viewdirs)
-        dynamic = self.dynamic_field(positions[where], viewdirs[where], rays.frames[rows[where]])
+        dynamic = self.dynamic_field(positions[where], viewdirs[where], frames[where])
         return SampledFields(rays, samples, lengths, positions, dynamic, static)
