@@ -8,8 +8,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from saff_fast.files import write_image
-from saff_fast.playback.files import MapFile
-from saff_fast.playback.memory import bounded
+from saff_fast.playback.memory import bounded, bytes_of_pictures
 from saff_fast.playback.modalities import Modality, PictureScales, picture
 from saff_fast.playback.renderer import ShotRenderer
 from saff_fast.playback.resume import keeps
@@ -56,9 +55,9 @@ def render_mode(
     taken = take(mode, renderer.model, options, settings.scale)
     scales, out = picture_scales(renderer), run / mode
     if settings.max_memory is not None:
-        stored = [MapFile("", (name,), np.asarray, 3) for name in modalities]
         n_pixels = max(shot.height * shot.width for shot in taken.shots)
-        renderer = bounded(renderer, settings.max_memory, n_pixels, stored)
+        held = bytes_of_pictures(renderer, taken.shots, modalities)
+        renderer = bounded(renderer, settings.max_memory, n_pixels, held)
     names = [f"{number:03d}.png" for number in range(len(taken.shots))]
     files = {name: [out / FOLDERS.get(name, name) / file for file in names] for name in modalities}
     keep = keeps(out, run, {"shots": _digest(taken.shots)}, out.glob("*/[0-9]*.png"))

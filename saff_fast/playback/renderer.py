@@ -87,6 +87,13 @@ class ShotRenderer:
         sampler = self.model.occupancy
         return _FEWEST_RAYS * sampler.n_steps * sampler.bytes_per_sample
 
+    def layer_bytes(self, modalities: Collection[Modality]) -> int:
+        """Bytes by the pixel that a shot between two frames takes: layers of both, and copies while one is splatted."""
+        sizes = {"rgb": 3, "saliency": 1, "hidden": self.model.field.static_semantics.in_features}
+        n_channels = 2 + sum(sizes.get(name, 0) for name in channels_for(modalities))
+        n_motion = 3 * len(MOTION)
+        return 4 * (9 * n_channels + 6 * n_motion)
+
     def render(
         self,
         shot: Shot,

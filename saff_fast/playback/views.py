@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from saff_fast.files import save_json, write_image
 from saff_fast.playback.files import FILES, MapFile, files_of, write_view
-from saff_fast.playback.memory import bounded
+from saff_fast.playback.memory import bounded, bytes_of_files
 from saff_fast.playback.modalities import Modality
 from saff_fast.playback.resume import keeps
 from saff_fast.playback.settings import DEFAULTS, RenderSettings, Report, open_renderer, silent
@@ -55,7 +55,8 @@ def render_run(run: Path, report: Report = silent, settings: RenderSettings = DE
     (folder / "views.json").unlink(missing_ok=True)
     views = protocol_views(model.n_frames)
     if settings.max_memory is not None:
-        renderer = bounded(renderer, settings.max_memory, size.height * size.width, files_of(modalities))
+        held = bytes_of_files(renderer, files_of(modalities))
+        renderer = bounded(renderer, settings.max_memory, size.height * size.width, held)
     leftovers = (_path(folder, view, file) for view in views for file in FILES)
     keep = keeps(folder, run, {"height": size.height, "width": size.width}, leftovers)
     for done, view in enumerate(views):

@@ -120,8 +120,8 @@ class OccupancyGrid(nn.Module):
         before, after = (min(max(whole(time), 0), last) for whole in (math.floor, math.ceil))
         here = replace(
             bits,
-            dynamic_bits=bits.dynamic_bits[[before]] | bits.dynamic_bits[[after]],
-            coarse_bits=bits.coarse_bits[[before]] | bits.coarse_bits[[after]],
+            dynamic_bits=bits.dynamic_bits[before : before + 1] | bits.dynamic_bits[after : after + 1],
+            coarse_bits=bits.coarse_bits[before : before + 1] | bits.coarse_bits[after : after + 1],
         )
         frames = torch.zeros_like(rays.frames, dtype=torch.int64)
         return march(rays.origins, rays.directions, frames, here, self.config.n_steps, None)
