@@ -8,13 +8,14 @@ from saff_fast.errors import UserError
 from saff_fast.files import save_npz
 from saff_fast.playback.objects import ObjectModel
 
+CENTROIDS = np.diag([1.0, 0.5, 1.0]).astype(np.float32)
+
 
 def write_model(run, prototypes):
-    centroids = np.eye(3, dtype=np.float32)
     shared = {"objectives": np.ones(3), "roots": np.arange(3)}
     save_npz(
         run / "segment" / "model.npz",
-        centroids=centroids,
+        centroids=CENTROIDS,
         prototypes=prototypes,
         ids=np.array([2, 3, 1]),
         n_objects=np.asarray(2),
@@ -31,9 +32,9 @@ def test_loads_what_segment_left(tmp_path):
 
 
 def test_centroids_of_unit_vectors_compare_directions(tmp_path):
-    write_model(tmp_path, np.eye(3, dtype=np.float32))
-    features = torch.tensor([[9.0, 8, 0], [0.01, 0, 0.02]])
-    assert ObjectModel.load(tmp_path).labels_of(features).tolist() == [2, 1]
+    write_model(tmp_path, CENTROIDS)
+    features = torch.tensor([[10.0, 10, 0], [0.1, 0.1, 0]])  # as they are, the first is nearest to the first centroid
+    assert ObjectModel.load(tmp_path).labels_of(features).tolist() == [0, 0]
 
 
 def test_edits_leave_the_clusters(objects):
