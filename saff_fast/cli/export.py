@@ -21,12 +21,10 @@ def export(
 ) -> None:
     """Write what other programs read, into RUN/export.
 
-    KIND is points (PLY of each frame), masks (COCO JSON and PNG), tracks (npz and video), depth (16-bit PNG) or cameras
-    (nerfstudio's transforms.json).
-
     Args:
         run: Run folder of `saff-fast train`; masks need `saff-fast segment`, too.
-        kind: What to write.
+        kind: points (PLY of each frame), masks (COCO JSON and PNG), tracks (npz and video), depth (16-bit PNG) or
+            cameras (nerfstudio's transforms.json).
         time: Frame on whose surfaces tracks begin.
         scale: Size of the pictures that points, depth and tracks are taken from, relative to that of training.
         device: Where to render; auto is CUDA where it can be used.

@@ -43,14 +43,12 @@ def render(
     max_memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE", help_behavior_hint="(default: none)")] = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> None:
-    """Render a run: the views that segment and evaluate read, or pictures and videos. The same command again goes on.
-
-    MODE is views (every camera at its own time, camera 0 at all times, 12 cameras at time 0; into RUN/render), or
-    fixed-camera, fixed-time, bullet-time, lock-camera-slow-motion, slow-motion, path, stabilise (into RUN/MODE).
+    """Render the views that segment and evaluate read, or videos. The same command again goes on.
 
     Args:
         run: Run folder of `saff-fast train`.
-        mode: What to render.
+        mode: views (each camera at its own time, camera 0 at all times, 12 cameras at time 0; into RUN/render), or
+            fixed-camera, fixed-time, bullet-time, lock-camera-slow-motion, slow-motion, path, stabilise (RUN/MODE).
         modalities: Comma-separated: rgb, depth, parameter, opacity, blend, static, dynamic, flow, flow_bw, scene_flow,
             saliency, semantic, labels.
         scale: Size of the pictures, relative to that of training.
