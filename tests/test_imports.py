@@ -29,8 +29,9 @@ ALLOWED = {
     **{unit: {*WIRING - {unit}, *MIDDLE, "ops", "geometry", "backends", *BASE} for unit in WIRING},
     "preparation": {*MIDDLE, "frame_priors", "capture", "geometry", *BASE},
     "saff": {"train", "fields", "render", "scene", "geometry", *BASE},
+    "playback": {"train", "fields", "render", "segment", "scene", "geometry", "ops", "backends", *BASE},
     "__main__": {"cli"},
-    "cli": {*WIRING, "saff", "capture", *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
+    "cli": {*WIRING, "playback", "saff", "capture", *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
 }
 """What each top-level module or folder may import beside itself; anything may import the package's own version."""
 
