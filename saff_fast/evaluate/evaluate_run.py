@@ -10,10 +10,12 @@ from jaxtyping import Bool, Int, UInt8
 from numpy import ndarray
 
 from saff_fast.errors import UserError
+from saff_fast.evaluate.configuration import check_same_configuration
 from saff_fast.evaluate.geometry_metrics import depth_errors, endpoint_errors
 from saff_fast.evaluate.holdout import score_held_out
 from saff_fast.evaluate.image_metrics import psnr, ssim
 from saff_fast.evaluate.mask_metrics import ari, fg_ari, jaccard
+from saff_fast.evaluate.page_codec import PAGE_VIEWS, published_figures, score_page_codec
 from saff_fast.evaluate.protocol import DEFAULT_PROTOCOL, PROTOCOLS, SPLITS, is_scored
 from saff_fast.evaluate.scores import PooledErrors, Scores
 from saff_fast.evaluate.truth import SceneTruth, read_truth_masks, resize_nearest
@@ -43,6 +45,7 @@ def evaluate_run(
     protocol: str = DEFAULT_PROTOCOL,
     *,
     foreground_labels: tuple[int, ...] | None = None,
+    held_out_run: Path | None = None,
 ) -> dict[str, Any]:
     """Scores of a run as the JSON that `saff-fast evaluate` writes; a key without truth is absent.
 
@@ -55,8 +58,11 @@ def evaluate_run(
     Args:
         run: Run folder with rendered views; masks are scored where `segment` has written them.
         truth: Folder of integer label maps named by frame stem, or None.
-        protocol: One of `PROTOCOLS`; `holdout` gives the held-out frames only.
+        protocol: One of `PROTOCOLS`; `holdout` gives the held-out frames only, `page-codec` likeness after the
+            published video codec, with held-out figures beside it.
         foreground_labels: Labels of `truth` that count as objects; all above 0 if None.
+        held_out_run: Run of the same scene and configuration with frames held out, whose `held_out` scores stand
+            beside those of a run that saw all frames.
 
     Raises:
         UserError: if an argument or a file is not what it must be.
@@ -74,6 +80,10 @@ def evaluate_run(
         )
     tally = _score_views(run, renders, scene, protocol)
     results = _describe(run, renders, protocol) | _summarise(tally)
+    if held_out_run is not None:
+        results |= _held_out_beside(run, held_out_run)
+    if protocol == "page-codec":
+        results |= _score_page_codec(run, renders, scene, results)
     if truth is not None:
         results["truth"] = _score_truth(run, renders, truth, scene.names, foreground_labels)
     return results
@@ -99,6 +109,31 @@ def score_masks(
     }
 
 
+def _held_out_beside(run: Path, held_out_run: Path) -> dict[str, Any]:
+    """The held-out figures of another run of the same configuration."""
+    check_same_configuration(run, held_out_run)
+    held_out = evaluate_run(held_out_run, protocol="holdout")["held_out"]
+    return {"held_out": held_out, "held_out_run": held_out_run.name}
+
+
+def _score_page_codec(run: Path, renders: Renders, scene: Scene, results: dict[str, Any]) -> dict[str, Any]:
+    if "held_out" not in results:
+        raise UserError(
+            f"{run} must be scored beside a run with frames held out, since training views say little alone; add "
+            "--held-out-run, trained with the same settings and --hold-out 4,10,16,22."
+        )
+    trained = {view.id: view for view in renders.trained_inputs()}
+    lacking = [number for number in PAGE_VIEWS if number not in trained]
+    if lacking:
+        raise UserError(
+            f"{run} must have been trained on frames {', '.join(map(str, PAGE_VIEWS))} for protocol page-codec, "
+            f"but lacks {', '.join(map(str, lacking))}."
+        )
+    pictures = np.stack([renders.rgb(trained[number]) for number in PAGE_VIEWS])
+    scores = score_page_codec(pictures, scene.images.numpy()[list(PAGE_VIEWS)])
+    return {"page_codec": _filled(scores | {"published": published_figures(layout.scene_name(renders.scene))})}
+
+
 def _score_views(run: Path, renders: Renders, scene: Scene, protocol: str) -> _Tally:
     tally, images = _Tally(), scene.images.numpy()
     truth = SceneTruth(layout.scene_root(renders.scene), renders.height, renders.width)
@@ -106,7 +141,7 @@ def _score_views(run: Path, renders: Renders, scene: Scene, protocol: str) -> _T
         if view.split == "input" and view.pose in renders.held_out:
             opacity = renders.grey(view, "opacity").numpy()
             tally.held_out.add(score_held_out(renders.rgb(view), opacity, images, view.pose))
-        elif view.split in SPLITS and is_scored(view) and protocol != "holdout":
+        elif view.split in SPLITS and is_scored(view) and protocol == DEFAULT_PROTOCOL:
             picture = images[view.pose] if view.split == "input" else truth.picture(view)
             moving = truth.moving(view)
             tally.splits[view.split].add(_score_view(run, renders, view, picture, moving, truth))

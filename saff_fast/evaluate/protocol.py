@@ -4,9 +4,10 @@ from saff_fast.segment.renders import View
 
 SPLITS = ("input", "fix_cam0", "fix_time0")
 """Input views; camera 0 at all times; time 0 from the other cameras."""
-PROTOCOLS = ("saff-clean", "holdout")
+PROTOCOLS = ("saff-clean", "holdout", "page-codec")
 """`saff-clean`: the three splits with integer labels and without views that repeat an input view. `holdout`: frames
-that training did not see, at their own poses and times."""
+that training did not see, at their own poses and times. `page-codec`: ten training views after the video codec of the
+published renders."""
 DEFAULT_PROTOCOL = "saff-clean"
 RIG_SIZE = 12
 """Cameras of the rig: frame t was taken by camera t mod 12. Knowledge of the protocol's data, for evaluation only."""

@@ -127,7 +127,7 @@ def test_truth_folder_at_another_size_with_chosen_labels(copy):
 
 
 def test_bad_arguments(copy):
-    with pytest.raises(UserError, match="protocol must be one of saff-clean, holdout, got 'best'"):
+    with pytest.raises(UserError, match="protocol must be one of saff-clean, holdout, page-codec, got 'best'"):
         evaluate_run(copy / "run", protocol="best")
     with pytest.raises(UserError, match="must have been trained with frames held out"):
         evaluate_run(copy / "run", protocol="holdout")
