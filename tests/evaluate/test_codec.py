@@ -43,7 +43,7 @@ def test_settings_are_written_into_the_stream(pictures, monkeypatch):
     monkeypatch.setattr("saff_fast.evaluate.codec.io.BytesIO", Kept)
     through_codec(np.tile(pictures, (1, 5, 1, 1)))  # tall enough for several threads
     # x264 describes itself in the stream's first message.
-    for setting in (b"rc=crf", b"crf=23.0", b"threads=1 ", b"subme=7"):
+    for setting in (b"rc=crf", b"crf=23.0", b" threads=1 ", b"subme=7"):
         assert setting in kept[0]
 
 
