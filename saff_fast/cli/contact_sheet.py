@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from saff_fast.evaluate.evaluate_run import read_prediction
+from saff_fast.evaluate.masks import read_prediction
 from saff_fast.evaluate.truth import SceneTruth, resize_nearest
 from saff_fast.files import write_image
 from saff_fast.render.colours import depth_colours, feature_colours, flow_colours, share_colours

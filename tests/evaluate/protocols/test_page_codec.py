@@ -4,7 +4,7 @@ import pytest
 from saff_fast.errors import UserError
 from saff_fast.evaluate.evaluate_run import evaluate_run
 from saff_fast.evaluate.image_metrics import PSNR_LIMIT
-from saff_fast.evaluate.page_codec import PAGE_VIEWS, published_figures, score_page_codec
+from saff_fast.evaluate.protocols.page_codec import PAGE_VIEWS, published_figures, score_page_codec
 from saff_fast.files import read_json, save_json, write_image
 from tests.evaluate.scored_run import HEIGHT, WIDTH, picture, write_run, write_scene
 

@@ -12,8 +12,13 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from saff_fast.errors import UserError
 from saff_fast.evaluate.codec import BLOCK, through_codec
 from saff_fast.evaluate.image_metrics import psnr, ssim
+from saff_fast.evaluate.protocols import holdout
+from saff_fast.evaluate.protocols.protocol import Protocol
+from saff_fast.evaluate.subject import Subject
+from saff_fast.evaluate.summary import filled
 from saff_fast.scene.nvidia import find_nvidia_scene
 
 PAGE_VIEWS = (0, 1, 2, 3, 6, 9, 12, 15, 18, 21)
@@ -59,6 +64,26 @@ PUBLISHED = {
 """The page's videos against the frames, by scene and system."""
 
 
+def score(subject: Subject) -> dict[str, Any]:
+    """The ten views of a run, published systems on the same scene, and held-out frames of the same configuration."""
+    held_out = holdout.summary(holdout.score_frames(subject))
+    if not held_out and subject.options.held_out_run is None:
+        raise UserError(
+            f"{subject.run} must be scored beside a run with frames held out, since training views say little alone; "
+            "add --held-out-run, trained with the same settings and --hold-out 4,10,16,22."
+        )
+    trained = {view.id: view for view in subject.renders.trained_inputs()}
+    lacking = [number for number in PAGE_VIEWS if number not in trained]
+    if lacking:
+        raise UserError(
+            f"{subject.run} must have been trained on frames {', '.join(map(str, PAGE_VIEWS))} for protocol "
+            f"page-codec, but lacks {', '.join(map(str, lacking))}."
+        )
+    pictures = np.stack([subject.renders.rgb(trained[number]) for number in PAGE_VIEWS])
+    scores = score_page_codec(pictures, subject.images[list(PAGE_VIEWS)])
+    return {"page_codec": filled(scores | {"published": published_figures(subject.scene_name)}), **held_out}
+
+
 def score_page_codec(renders: Pictures, frames: Pictures) -> dict[str, Any]:
     """Likeness of the renders after the codec, directly, and of the frames after the codec: the codec's own ceiling.
 
@@ -101,3 +126,6 @@ def _widened(pictures: Pictures) -> Pictures:
     if size == (width, height):
         return pictures
     return np.stack([cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in pictures])
+
+
+PROTOCOL = Protocol("page-codec", "ten training views after the published video codec, beside held-out frames", score)
