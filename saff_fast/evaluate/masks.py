@@ -67,6 +67,11 @@ class MaskFolder:
         return None if path is None else read_image(path, oriented=False)
 
 
+def has_masks(folder: Path) -> bool:
+    """Whether a folder holds label maps named by view."""
+    return bool(_numbered(folder))
+
+
 def _numbered(folder: Path) -> dict[int, Path]:
     """Files by view number."""
     if not folder.is_dir():

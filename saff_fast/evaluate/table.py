@@ -11,6 +11,7 @@ _COLUMNS = {
     "ari": ("ARI", 3),
     "fg_ari": ("fg-ARI", 3),
     "fg_jaccard": ("fg J", 3),
+    "fg_boundary_f": ("fg F", 3),
 }
 _LINES = {
     ("held_out", "static_psnr"): ("held-out frames, static part", "dB", 2),
@@ -21,6 +22,9 @@ _LINES = {
     ("page_codec", "direct_psnr"): ("ten training views directly", "dB", 2),
     ("page_codec", "ceiling_psnr"): ("frames after the page's codec, its ceiling", "dB", 2),
     ("page_codec", "published", "SAFF", "psnr"): ("published SAFF after its codec, at 288 px", "dB", 2),
+    ("davis", "jf_mean"): ("objects over the clip, J&F", "", 3),
+    ("consistency", "times", "objects"): ("labels of objects kept from time to time", "", 3),
+    ("consistency", "views", "objects"): ("labels of objects kept from view to view", "", 3),
     ("truth", "fg_iou"): ("true masks, foreground IoU", "", 3),
     ("truth", "ari"): ("true masks, ARI", "", 3),
     ("truth", "fg_ari"): ("true masks, fg-ARI", "", 3),
