@@ -24,7 +24,7 @@ _SHOWN = {"input": (0.1, 0.5, 0.8), "fix_cam0": (0.3, 0.8), "fix_time0": (0.6,)}
 Picture = UInt8[ndarray, "height width 3"]
 
 
-def write_contactsheet(run: Path, path: Path) -> None:
+def write_contact_sheet(run: Path, path: Path) -> None:
     """Write the contact sheet of a rendered and segmented run.
 
     Columns: input views and views from cameras and times that were not filmed together. What a view does not have
