@@ -7,7 +7,7 @@ from typing import Any
 
 from saff_fast.errors import UserError
 from saff_fast.evaluate.evaluate_run import evaluate_run, find_protocol, score_truth
-from saff_fast.evaluate.masks import Labels, MaskFolder, has_masks, read_prediction
+from saff_fast.evaluate.masks import Labels, MaskFolder, has_masks, run_labels
 from saff_fast.evaluate.subject import paired
 from saff_fast.evaluate.truth import mask_names, read_view_masks
 from saff_fast.files import read_json
@@ -83,7 +83,7 @@ def _entries(path: Path, request: Request) -> Iterator[Entry]:
             )
         system = path.resolve().name
         for folder in found:
-            is_scene = find_nvidia_scene(folder.name) is not None or _truth_of(folder.name, request.truth) is not None
+            is_scene = find_nvidia_scene(folder.name) is not None or truth_of(folder.name, request.truth) is not None
             yield _mask_entry(folder, system if is_scene else f"{system}/{folder.name}", request)
 
 
@@ -92,9 +92,9 @@ def _run_entry(run: Path, request: Request) -> Entry:
     results = read_json(known) if known.is_file() and request.truth is None else {}
     scene = renders.scene.name
     if results.get("protocol") != request.protocol:
-        truth = _truth_of(scene, request.truth)
+        truth = truth_of(scene, request.truth)
         results = evaluate_run(run, truth, request.protocol, relabel=request.relabel_of(scene), seed=request.seed)
-    return Entry(run.resolve().name, scene, results, lambda view: read_prediction(run, view), renders.views)
+    return Entry(run.resolve().name, scene, results, run_labels(run), renders.views)
 
 
 def _mask_entry(folder: Path, system: str, request: Request) -> Entry:
@@ -115,7 +115,7 @@ def _mask_entry(folder: Path, system: str, request: Request) -> Entry:
 def _scene_and_truth(folder: Path, root: Path | None) -> tuple[str, Path]:
     """The scene of a folder of label maps, by its own name or one above, and where its truth is."""
     for place in (folder.resolve(), *folder.resolve().parents):
-        truth = _truth_of(place.name, root)
+        truth = truth_of(place.name, root)
         if root is None and (place / "truth").is_dir():
             truth = place / "truth"
         if truth is not None:
@@ -124,7 +124,7 @@ def _scene_and_truth(folder: Path, root: Path | None) -> tuple[str, Path]:
     raise UserError(f"{folder} must have true label maps {where}, but has none; give --truth DIR.")
 
 
-def _truth_of(scene: str, root: Path | None) -> Path | None:
+def truth_of(scene: str, root: Path | None) -> Path | None:
     """The folder of a scene's truth in `root`, by any of the scene's names."""
     if root is None or not scene:
         return None

@@ -6,6 +6,7 @@ from typing import Any
 from saff_fast.errors import UserError
 from saff_fast.evaluate.configuration import check_same_configuration
 from saff_fast.evaluate.mask_scores import score_pair
+from saff_fast.evaluate.masks import run_masks
 from saff_fast.evaluate.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from saff_fast.evaluate.protocols.protocol import Protocol
 from saff_fast.evaluate.scores import Scores
@@ -87,4 +88,6 @@ def _describe(subject: Subject, protocol: Protocol) -> dict[str, Any]:
     path = subject.run / "meta.json"
     meta = read_json(path) if path.is_file() else {}
     known = {key: meta[key] for key in ("commit", "device", "seconds") if key in meta}
-    return {"protocol": protocol.name, "scene": subject.renders.scene.name, **known}
+    masks = run_masks(subject.run)
+    where = {"masks": str(masks.relative_to(subject.run))} if masks.is_dir() else {}
+    return {"protocol": protocol.name, "scene": subject.renders.scene.name, **known, **where}

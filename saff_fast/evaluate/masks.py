@@ -11,6 +11,7 @@ from numpy import ndarray
 from saff_fast.errors import UserError
 from saff_fast.evaluate.rig import PUBLISHED_SPLITS
 from saff_fast.files import list_files, read_image, read_labels
+from saff_fast.segment.postprocess import FOLDER, is_current
 from saff_fast.segment.renders import View
 
 Labels = Int[ndarray, "height width"]
@@ -23,13 +24,23 @@ _BASELINE_FOLDERS = {"train": 0, "nv_spatial": 24, "nv_static": 48}
 
 def run_masks(run: Path) -> Path:
     """Folder of a run's label maps: post-processed where they are of the present segmentation, else as segmented."""
-    return run / "segment" / "final"
+    return run / FOLDER / "final" if is_current(run) else run / "segment" / "final"
+
+
+def run_labels(run: Path) -> LabelsOf:
+    """The final label maps of a run by view; None where it has none."""
+    folder = run_masks(run) / "labels"
+
+    def labels_of(view: View) -> Labels | None:
+        path = folder / f"{view.id:05d}.png"
+        return read_labels(path).astype(np.int64) if path.is_file() else None
+
+    return labels_of
 
 
 def read_prediction(run: Path, view: View) -> Labels | None:
     """The final label map of a view; None where the run has none."""
-    path = run_masks(run) / "labels" / f"{view.id:05d}.png"
-    return read_labels(path).astype(np.int64) if path.is_file() else None
+    return run_labels(run)(view)
 
 
 class MaskFolder:

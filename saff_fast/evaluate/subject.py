@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
 from saff_fast.errors import UserError
-from saff_fast.evaluate.masks import Labels, LabelsOf, read_prediction
+from saff_fast.evaluate.lpips import Lpips, find_lpips
+from saff_fast.evaluate.masks import Labels, LabelsOf, run_labels
 from saff_fast.evaluate.truth import SceneTruth, ViewMask, mask_names, read_view_masks
 from saff_fast.scene import layout
 from saff_fast.scene.reader import read_scene
@@ -72,15 +74,29 @@ class Subject:
         """What the scene folder knows."""
         return SceneTruth(layout.scene_root(self.renders.scene), self.renders.height, self.renders.width)
 
+    @cached_property
+    def _lpips(self) -> tuple[Lpips | None, str]:
+        return find_lpips()
+
+    def lpips(self, name: str, *pictures: Any, **options: Any) -> dict[str, float]:
+        """LPIPS of two pictures under a name, `Lpips.forward` says how; empty where it cannot be had."""
+        model, _ = self._lpips
+        return {} if model is None else {name: model(*pictures, **options)}
+
+    def absent(self) -> dict[str, Any]:
+        """The key `absent` of the JSON: metrics of pictures that cannot be had here, and why."""
+        _, reason = self._lpips
+        return {"absent": {"lpips": reason}} if reason else {}
+
     @property
     def scene_name(self) -> str:
         """What the scene is called."""
         return layout.scene_name(self.renders.scene)
 
-    @property
+    @cached_property
     def labels_of(self) -> LabelsOf:
         """The run's final label maps."""
-        return lambda view: read_prediction(self.run, view)
+        return run_labels(self.run)
 
     def is_held_out(self, view: View) -> bool:
         """Whether a view is of a frame that training did not see."""
@@ -102,7 +118,7 @@ class Subject:
     def scene_pairs(self) -> Iterator[MaskPair]:
         """Views of which the scene has true label maps and the run has final ones."""
         for view in self.renders.views:
-            labels, predicted = self.truth.labels(view), read_prediction(self.run, view)
+            labels, predicted = self.truth.labels(view), self.labels_of(view)
             if labels is not None and predicted is not None:
                 yield MaskPair(ViewMask(view, labels, np.ones(labels.shape, bool)), predicted)
 

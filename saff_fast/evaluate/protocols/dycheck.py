@@ -7,7 +7,7 @@ import numpy as np
 from saff_fast.errors import UserError
 from saff_fast.evaluate.image_metrics import psnr, ssim
 from saff_fast.evaluate.mask_scores import score_masks
-from saff_fast.evaluate.masks import Labels, read_prediction
+from saff_fast.evaluate.masks import Labels
 from saff_fast.evaluate.protocols.protocol import Protocol
 from saff_fast.evaluate.subject import Subject
 from saff_fast.evaluate.summary import filled, without
@@ -40,7 +40,7 @@ def score(subject: Subject) -> dict[str, Any]:
         if view.split == "input":
             rgb, picture = subject.renders.rgb(view), subject.images[view.pose]
             scores = {"psnr": psnr(rgb, picture), "ssim": ssim(rgb, picture)}
-            truth, predicted = _moving(subject, view), read_prediction(subject.run, view)
+            truth, predicted = _moving(subject, view), subject.labels_of(view)
             if truth is not None and predicted is not None:
                 scores |= without(score_masks(truth, predicted), ("fg_ari", "mean_iou"))
             tally.add(view, scores, "test" if view.pose % 2 else "train")

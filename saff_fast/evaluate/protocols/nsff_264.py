@@ -40,11 +40,12 @@ def score(subject: Subject) -> dict[str, Any]:
                 f"for protocol nsff-264, but lacks camera {view.pose + 1} at time {int(view.time)}."
             )
         rgb = pictures(view.pose, view.time)
-        scores = {"psnr": psnr(rgb, truth), "ssim": ssim(rgb, truth)}
+        scores = {"psnr": psnr(rgb, truth), "ssim": ssim(rgb, truth)} | subject.lpips("lpips", rgb, truth)
         if moving is not None:
             scores |= {"dynamic_psnr": psnr(rgb, truth, moving), "dynamic_ssim": ssim(rgb, truth, moving)}
+            scores |= subject.lpips("dynamic_lpips", rgb, truth, moving)
         tally.add(view, scores)
-    return {"splits": tally.means(), **tally.results(subject.options.seed)}
+    return {"splits": tally.means(), **subject.absent(), **tally.results(subject.options.seed)}
 
 
 PROTOCOL = Protocol("nsff-264", "24 times from the 11 other cameras: likeness, whole and of what moves", score)

@@ -22,7 +22,7 @@ from saff_fast.evaluate.tally import Tally
 from saff_fast.evaluate.truth import SceneTruth, resize_nearest
 from saff_fast.segment.renders import Renders, View
 
-_SPLIT_KEYS = ("psnr", "ssim", "ari", "fg_ari", "fg_jaccard", "fg_boundary_f", "mean_iou")
+_SPLIT_KEYS = ("psnr", "ssim", "lpips", "ari", "fg_ari", "fg_jaccard", "fg_boundary_f", "mean_iou")
 _DYNAMIC = 0.5
 
 
@@ -56,6 +56,7 @@ def score(subject: Subject) -> dict[str, Any]:
             **geometry.medians(),
             "consistency": _consistency(subject),
             "extra": filled({"splits": extra, **holdout.further(held_out), **geometry.further()}),
+            **subject.absent(),
             **tally.results(subject.options.seed),
         }
     )
@@ -84,7 +85,7 @@ def _score_view(
     picture = _picture(subject, view)
     if picture is not None:
         rgb = subject.renders.rgb(view)
-        scores |= {"psnr": psnr(rgb, picture), "ssim": ssim(rgb, picture)}
+        scores |= {"psnr": psnr(rgb, picture), "ssim": ssim(rgb, picture)} | subject.lpips("lpips", rgb, picture)
         if moving is not None:
             scores["moving_psnr"] = psnr(rgb, picture, moving)
     dynamic = subject.renders.grey(view, "blend").numpy() > _DYNAMIC

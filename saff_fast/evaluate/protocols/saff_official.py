@@ -5,7 +5,7 @@
 - A frame without any object has no Jaccard index, and neither has then the split; its fg-ARI is 1, as scikit-learn
   says of no pixels.
 - Novel views are compared with pictures one time, or one camera, too early; pictures are resized by taking the pixel at
-  the lower index; SSIM has a data range of 2.
+  the lower index; SSIM has a data range of 2; LPIPS sees colours in [0, 1] in place of [-1, 1].
 """
 
 from collections.abc import Iterable, Sequence
@@ -63,6 +63,7 @@ def _score(views: Iterable[View], pairs: dict[int, MaskPair], seed: int, subject
         {
             "splits": filled(splits),
             "undefined": filled({split: sorted(keys) for split, keys in undefined.items()}),
+            **({} if subject is None else subject.absent()),
             **tally.results(seed),
         }
     )
@@ -86,7 +87,8 @@ def _score_picture(subject: Subject, view: View) -> dict[str, float]:
     rgb = subject.renders.rgb(view)
     settings = {"win_size": 7, "data_range": 2.0, "channel_axis": 2}
     similarity = _structural_similarity(picture / 255, rgb / 255, **settings)
-    return {"psnr": psnr(rgb, picture), "ssim": float(similarity)}
+    scores = {"psnr": psnr(rgb, picture), "ssim": float(similarity)}
+    return scores | subject.lpips("lpips", rgb, picture, published=True)
 
 
 def published_truth(subject: Subject, view: View) -> UInt8[ndarray, "height width 3"] | None:
