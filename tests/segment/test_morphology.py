@@ -89,3 +89,14 @@ def test_lengths_follow_the_height(labels):
     small = labels[::4, ::4]
     assert clean(small, min_component=0)[51:54, 26:29].all()
     assert not clean(np.zeros((5, 5), np.int64), min_component=0.1).any()
+
+
+def test_published_pieces_of_one_percent_go_and_diagonal_neighbours_are_one_piece():
+    one_percent = np.zeros((96, 100), np.int64)
+    one_percent[20:30, 20:30] = 1  # loses its corners to the cross: 96 pixels
+    assert not clean_as_published(one_percent).any()
+    assert clean_as_published(one_percent[:95]).sum() == 96
+    quarters = np.zeros((100, 100), np.int64)
+    quarters[20:29, 20:29] = quarters[29:38, 29:38] = 1
+    quarters[20:29, 29:38] = quarters[29:38, 20:29] = 2
+    assert set(np.unique(clean_as_published(quarters))) == {0, 1, 2}
