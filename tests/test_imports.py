@@ -27,6 +27,7 @@ ALLOWED = {
     "capture": {"scene", "priors", *BASE},
     "frame_priors": {*MIDDLE, "geometry", *BASE},
     **{unit: {*WIRING - {unit}, *MIDDLE, "ops", "geometry", "backends", *BASE} for unit in WIRING},
+    "evaluate": {"train", "playback", *MIDDLE, "ops", "geometry", "backends", *BASE},
     "preparation": {*MIDDLE, "frame_priors", "capture", "geometry", *BASE},
     "saff": {"train", "fields", "render", "scene", "geometry", *BASE},
     "playback": {"train", "fields", "render", "segment", "scene", "geometry", "ops", "backends", *BASE},
