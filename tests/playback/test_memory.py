@@ -50,6 +50,7 @@ def test_times_between_frames_hold_more(renderer):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss is in KiB on Linux only")
 def test_a_4k_frame_of_all_maps_stays_within_4_gib(finished, tmp_path):
     arguments = map(str, (finished, tmp_path, HEIGHT, WIDTH, LIMIT))
