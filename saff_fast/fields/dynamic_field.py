@@ -26,7 +26,7 @@ class DynamicFieldConfig:
     """Entries per level as a power of two, log2 T."""
     base_resolution: int = 8
     """Cells along each spatial axis at the coarsest level, N_min."""
-    finest_resolution: int = 192
+    finest_resolution: int = 128
     """Cells along each spatial axis at the finest level, N_max."""
     time_cells_per_frame: float = 1.0
     """Cells of the time axis a frame at the finest level."""

@@ -20,14 +20,10 @@ class LossConfig:
     """Saliency, likewise (`sal_coe`)."""
     static: float = 1.0
     """Colour of the static field alone, at pixels that it can explain."""
-    static_doubtful: float = 0.03
-    """The same at pixels that may move, as an absolute difference: behind what moves there is something."""
     dynamic: float = 1.0
     """Renders of the dynamic field alone, at pixels that move."""
     warp: float = 1.0
     """Renders through scene flow to both neighbours, at pixels that move."""
-    warp_twice: float = 0.0
-    """The same through the flow of two frames, to the neighbours' neighbours."""
     depth: float = 0.5
     """Depth prior, on the joint and on the dynamic render; decays to `depth_end` of itself."""
     depth_end: float = 0.05

@@ -76,7 +76,6 @@ def batch_losses(
     targets = dataclasses.replace(targets, motion=targets.motion * (1 - explained))
     terms = _joint_terms(batch, targets, explained, config, depth_weight)
     terms["static_rgb"] = config.static * mean(static_error * fits * (1 - targets.motion))
-    terms["static_doubtful"] = config.static_doubtful * mean((static_error + 1e-6).sqrt() * targets.motion)
     moving = _moving_part(batch, targets, n_moving, budget)
     # Processes reduce the same sums: either all of them have these terms or none.
     if largest(len(moving.samples.positions)):
@@ -183,18 +182,4 @@ def _warp_terms(model: SceneModel, moving: MovingPart, config: LossConfig) -> di
             f"{prefix}vacant": config.vacant * separation.vacant(outputs.opacity, moving.attention),
             f"{prefix}cycle": config.cycle * motion.cycle(flows[i], backs[i], occlusions, seen * exists[i]),
         }
-    if config.warp_twice:
-        onward = torch.stack([fields[0].flows_fw, fields[1].flows_bw])
-        exists2 = torch.stack([in_sequence(model, part.frames, step) for step in (2, -2)])
-        far, there2 = carry(model, part, part.positions, flows + onward, (2, -2))
-        further = fields[0].occlusions_fw, fields[1].occlusions_bw
-        near = samples.occlusions_fw, samples.occlusions_bw
-        for i, prefix in enumerate(("second_next_", "second_previous_")):
-            rays = composite_dynamic(far[i], part.lengths, part.packed_info, semantics)
-            trust = (1 - near[i]) * (1 - further[i]) * there2.inside[i] * exists2[i]
-            trusted = accumulate(rays.weights, trust.unsqueeze(1), part.packed_info)[:, 0]
-            errors = reconstruction(
-                rays.outputs, targets.rgb, targets.semantic, targets.saliency, trusted * moving.attention
-            )
-            terms |= _weighted_reconstruction(errors, prefix, config.warp_twice, config)
     return terms

@@ -23,15 +23,6 @@ def test_evidence_of_motion_yields_to_a_static_field_that_explains_the_picture(s
     assert late < 0.3 * early
 
 
-def test_the_static_field_learns_behind_what_may_move(scene_folder, tmp_path, tiny_config):
-    """Where all frames see motion nothing else would tell it anything."""
-    scene = read_scene(scene_folder, 36)
-    scene.motion_masks.fill_(1)
-    terms = losses(Trainer(scene, tmp_path, tiny_config()), LossConfig(), 0.05)
-    assert terms["static_rgb"] == 0
-    assert terms["static_doubtful"] > 0
-
-
 def test_pixels_that_the_static_field_explains_must_not_be_dynamic(scene_folder, tmp_path, tiny_config):
     scene = read_scene(scene_folder, 36)
     scene.depth_confidences.zero_()
