@@ -1,6 +1,6 @@
 # Every target sets up what it needs from nothing and reuses what is there, a virtual environment made by hand too.
 PYTHON ?= python3
-EXTRAS ?= cpu,crf,process,log,dev
+EXTRAS ?= cpu,crf,process,ray,video,log,dev
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check

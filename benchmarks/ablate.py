@@ -23,10 +23,10 @@ from saff_fast.backends import BackendConfig, resolve_device
 from saff_fast.cli.evaluate import score
 from saff_fast.config import load_config, override, preset_names
 from saff_fast.files import save_json
+from saff_fast.playback.views import render_run
 from saff_fast.segment.config import SegmentConfig
 from saff_fast.segment.pipeline import segment_run
 from saff_fast.train.config import ExperimentConfig
-from saff_fast.train.rendering import render_run
 from saff_fast.train.run import train
 from saff_fast.train.run_folder import commit, environment
 

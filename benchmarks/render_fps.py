@@ -2,9 +2,8 @@
 
     python benchmarks/render_fps.py --json render_fps.json [--run RUN]
 
-At 136 x 72 and 546 x 288 pixels: `rgb` marches, asks the fields and composites; `all` is `render_view`, which adds
-depth, optical flow and full semantics. The reference renders a strip of pixels, 128 samples of both networks each, and
-is compared by the pixel.
+At 136 x 72 and 546 x 288 pixels: `rgb` is the picture alone, `all` every modality that needs no segmentation. The
+reference renders a strip of pixels, 128 samples of both networks each, and is compared by the pixel.
 """
 
 import dataclasses
@@ -18,12 +17,16 @@ from torch import Tensor
 
 from saff_fast.fields.scene_field import FieldConfig
 from saff_fast.geometry.rays import pixel_rays
+from saff_fast.playback.modalities import MODALITIES
+from saff_fast.playback.renderer import ShotRenderer
+from saff_fast.playback.shot import shot_of
 from saff_fast.render.occupancy import OccupancyConfig
 from saff_fast.train.model import SceneModel, build_model
-from saff_fast.train.rendering import load_run, render_view
+from saff_fast.train.rendering import load_run
 from saff_fast.types import Rays
 
 SIZES = ((72, 136), (288, 546))
+EVERYTHING = [name for name in MODALITIES if name != "labels"]
 STEPS_BEFORE = 300
 STRIP = 1 << 14 if DEVICE.type == "cuda" else 256
 
@@ -65,9 +68,10 @@ def rows(model: SceneModel, repeats: int) -> list[harness.Row]:
     reference = published_networks(model)
     middle = (len(pixels) - min(STRIP, len(pixels))) // 2
     strip = pixels[middle : middle + STRIP]
+    renderer, shot = ShotRenderer(model), shot_of(model, frame, frame)
     runs = (
-        lambda: rgb(model, pixels, frame),
-        lambda: render_view(model, frame, frame),
+        lambda: renderer.render(shot, ["rgb"]),
+        lambda: renderer.render(shot, EVERYTHING),
         lambda: rgb(reference, strip, frame),
     )
     *ours, theirs = harness.timings(runs, repeats)
@@ -86,7 +90,7 @@ def rows(model: SceneModel, repeats: int) -> list[harness.Row]:
 
 @torch.no_grad()
 def rgb(model: SceneModel, pixels: Tensor, frame: int) -> Tensor:
-    """The picture alone."""
+    """Some pixels of the picture alone."""
     chunk = model.occupancy.rays_at_once
     parts = [model.renderer(rays_of(model, part, frame)).outputs.rgb for part in pixels.split(chunk)]
     return torch.cat(parts)

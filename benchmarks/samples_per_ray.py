@@ -18,9 +18,10 @@ from harness import Timing
 from saff_fast.config import override
 from saff_fast.evaluate.image_metrics import psnr
 from saff_fast.geometry.rays import pixel_rays
+from saff_fast.playback.renderer import ShotRenderer
+from saff_fast.playback.shot import shot_of
 from saff_fast.scene.scene import Scene
 from saff_fast.train.config import ExperimentConfig
-from saff_fast.train.rendering import render_view
 from saff_fast.train.trainer import Trainer
 from saff_fast.train.untrained import carry_occupancy
 
@@ -91,11 +92,13 @@ def samples(trainer: Trainer) -> dict[str, float]:
 
 def scores(trainer: Trainer, scene: Scene) -> dict[str, float]:
     """PSNR of the views that were trained on, as many of them as were held out, and of those that were."""
-    held_out = trainer.config.train.hold_out
+    held_out, renderer = trainer.config.train.hold_out, ShotRenderer(trainer.model)
     trained = [frame - 1 for frame in held_out]
     found = {}
     for name, frames in (("psnr", trained), ("held_out_psnr", held_out)):
-        views = [render_view(trainer.model, frame, frame).rgb.cpu().numpy() for frame in frames]
+        views = [
+            renderer.render(shot_of(trainer.model, frame, frame), ["rgb"])["rgb"].cpu().numpy() for frame in frames
+        ]
         truths = [scene.images[frame].cpu().numpy() for frame in frames]
         found[name] = statistics.mean(psnr(view, truth) for view, truth in zip(views, truths, strict=True))
     return found

@@ -162,5 +162,10 @@ def save_npz(path: Path, **arrays: Shaped[ndarray, "..."]) -> None:
 
 def save_json(path: Path, value: Any) -> None:
     """Write a value as JSON, indented."""
+    save_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def save_text(path: Path, text: str) -> None:
+    """Write text as UTF-8."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")

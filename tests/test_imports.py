@@ -27,10 +27,12 @@ ALLOWED = {
     "capture": {"scene", "priors", *BASE},
     "frame_priors": {*MIDDLE, "geometry", *BASE},
     **{unit: {*WIRING - {unit}, *MIDDLE, "ops", "geometry", "backends", *BASE} for unit in WIRING},
+    "evaluate": {"train", "playback", *MIDDLE, "ops", "geometry", "backends", *BASE},
     "preparation": {*MIDDLE, "frame_priors", "capture", "geometry", *BASE},
     "saff": {"train", "fields", "render", "scene", "geometry", *BASE},
+    "playback": {"train", "fields", "render", "segment", "scene", "geometry", "ops", "backends", *BASE},
     "__main__": {"cli"},
-    "cli": {*WIRING, "saff", "capture", *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
+    "cli": {*WIRING, "playback", "saff", "capture", *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
 }
 """What each top-level module or folder may import beside itself; anything may import the package's own version."""
 

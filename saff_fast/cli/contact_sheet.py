@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from saff_fast.evaluate.evaluate_run import read_prediction
+from saff_fast.evaluate.masks import read_prediction
 from saff_fast.evaluate.truth import SceneTruth, resize_nearest
 from saff_fast.files import write_image
 from saff_fast.render.colours import depth_colours, feature_colours, flow_colours, share_colours
@@ -33,7 +33,7 @@ def write_contact_sheet(run: Path, path: Path) -> None:
     renders = read_renders(run)
     views = chosen_views(renders)
     rows = [(name, [cell(view) for view in views]) for name, cell in _rows(run, renders, views).items()]
-    write_image(path, _sheet([_title(view) for view in views], rows, renders.height / renders.width))
+    write_image(path, sheet([_title(view) for view in views], rows, renders.height / renders.width))
 
 
 def chosen_views(renders: Renders) -> list[View]:
@@ -83,21 +83,28 @@ def _title(view: View) -> str:
     return f"camera {view.pose}, time {view.time:g}"
 
 
-def _sheet(titles: list[str], rows: list[tuple[str, list[Picture | None]]], aspect: float) -> Picture:
+def sheet(titles: list[str], rows: list[tuple[str, list[Picture | None]]], aspect: float) -> Picture:
+    """Pictures in a grid: a title a column, a name a row; None is left grey.
+
+    Args:
+        titles: Of the columns.
+        rows: Name and pictures of each.
+        aspect: Height of the cells as a share of their width.
+    """
     height, width = round(_CELL_WIDTH * aspect), _CELL_WIDTH
     size = (_HEADER + len(rows) * (height + _GAP), _MARGIN + len(titles) * (width + _GAP), 3)
-    sheet = np.full(size, 255, np.uint8)
+    page = np.full(size, 255, np.uint8)
     for column, title in enumerate(titles):
-        _write(sheet, title, _MARGIN + column * (width + _GAP), _HEADER - 9)
+        _write(page, title, _MARGIN + column * (width + _GAP), _HEADER - 9)
     for row, (name, pictures) in enumerate(rows):
         top = _HEADER + row * (height + _GAP)
-        _write(sheet, name, 8, top + height // 2)
+        _write(page, name, 8, top + height // 2)
         for column, picture in enumerate(pictures):
             left = _MARGIN + column * (width + _GAP)
-            cell = sheet[top : top + height, left : left + width]
+            cell = page[top : top + height, left : left + width]
             cell[:] = 200 if picture is None else cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
-    return sheet
+    return page
 
 
-def _write(sheet: Picture, text: str, x: int, y: int) -> None:
-    cv2.putText(sheet, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+def _write(page: Picture, text: str, x: int, y: int) -> None:
+    cv2.putText(page, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)

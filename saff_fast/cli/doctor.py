@@ -47,9 +47,9 @@ def check_scene(folder: Path) -> int:
     """Print what a scene folder holds; UserError with what `train` would say at the height of any preset."""
     from saff_fast.cli.train import resolve
     from saff_fast.config import preset_names
-    from saff_fast.saff.nvidia import find_nvidia_scene
     from saff_fast.scene.inspection import inspect_scene
     from saff_fast.scene.layout import scene_name
+    from saff_fast.scene.nvidia import find_nvidia_scene
     from saff_fast.scene.reader import read_scene
     from saff_fast.train.depth_prior import aligned_inverse_depths
     from saff_fast.train.space import space_around

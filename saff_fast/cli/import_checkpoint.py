@@ -31,8 +31,8 @@ def import_checkpoint(
     """
     from saff_fast.config import override
     from saff_fast.saff.import_checkpoint import import_checkpoint as run_import
-    from saff_fast.saff.nvidia import existing_folder
     from saff_fast.saff.options import read_saff_config
+    from saff_fast.scene.nvidia import existing_folder
     from saff_fast.train.config import ExperimentConfig
 
     config = override(ExperimentConfig(), ["field.kind=reference", f"train.height={_HEIGHT}"])

@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 
 import tyro
 
+from saff_fast.cli.collect import collect
 from saff_fast.cli.demo import demo
 from saff_fast.cli.doctor import doctor
 from saff_fast.cli.evaluate import evaluate
+from saff_fast.cli.export import export
 from saff_fast.cli.import_checkpoint import import_checkpoint
+from saff_fast.cli.postprocess import postprocess
 from saff_fast.cli.prepare import prepare
 from saff_fast.cli.render import render
 from saff_fast.cli.segment import segment
@@ -20,7 +23,19 @@ from saff_fast.errors import SaidElsewhere, UserError
 # The subcommands' modules import torch inside the functions, so that help appears at once.
 COMMANDS: dict[str, Callable[..., int | None]] = {
     command.__name__.replace("_", "-"): command
-    for command in (demo, prepare, train, render, segment, evaluate, import_checkpoint, doctor)
+    for command in (
+        demo,
+        prepare,
+        train,
+        render,
+        segment,
+        postprocess,
+        evaluate,
+        collect,
+        export,
+        import_checkpoint,
+        doctor,
+    )
 }
 _USER_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 EXIT_USER_ERROR = 2

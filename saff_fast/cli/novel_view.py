@@ -9,8 +9,10 @@ from PIL import Image
 
 from saff_fast.files import atomic_path
 from saff_fast.geometry.paths import sway
+from saff_fast.playback.renderer import ShotRenderer
+from saff_fast.playback.shot import shot_of
 from saff_fast.render.colours import feature_colours
-from saff_fast.train.rendering import load_run, render_view
+from saff_fast.train.rendering import load_run
 
 _MILLISECONDS = 100  # a picture
 
@@ -19,10 +21,11 @@ def write_novel_view(run: Path, path: Path) -> None:
     """Write a GIF of a camera that circles once while the scene plays: colour on the left, semantics on the right."""
     model = load_run(run)
     moving = replace(model, cameras=sway(model.cameras, model.n_frames))
-    views = [render_view(moving, frame, frame).to("cpu") for frame in range(model.n_frames)]
-    semantics = feature_colours([view.semantic.numpy() for view in views])
+    renderer, frames = ShotRenderer(moving), range(model.n_frames)
+    views = [renderer.render(shot_of(moving, frame, frame), ("rgb", "semantic")) for frame in frames]
+    semantics = feature_colours([view["semantic"].cpu().numpy() for view in views])
     pictures = [
-        Image.fromarray(np.hstack([torch.round(view.rgb * 255).byte().numpy(), colours]))
+        Image.fromarray(np.hstack([torch.round(view["rgb"] * 255).byte().cpu().numpy(), colours]))
         for view, colours in zip(views, semantics, strict=True)
     ]
     with atomic_path(path) as temporary:

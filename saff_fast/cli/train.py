@@ -114,7 +114,7 @@ def resolve(
 
 def _scene(given: Path | None, published: "Translation | None") -> Path:
     """The scene folder, by any name of the same scene."""
-    from saff_fast.saff.nvidia import existing_folder
+    from saff_fast.scene.nvidia import existing_folder
 
     scene = published.datadir if given is None and published is not None else given
     if scene is None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from saff_fast.evaluate.bootstrap import mean_interval
+
 
 class Scores:
     """Values by name, view after view; what a view has no truth for is left out."""
@@ -21,6 +23,10 @@ class Scores:
     def means(self) -> dict[str, float]:
         """The mean of each name that has a value."""
         return {name: float(np.mean(values)) for name, values in self._values.items()}
+
+    def intervals(self, seed: int) -> dict[str, tuple[float, float]]:
+        """The bootstrap interval of each mean."""
+        return {name: mean_interval(np.asarray(values), seed) for name, values in self._values.items()}
 
 
 class PooledErrors:

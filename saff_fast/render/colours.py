@@ -1,5 +1,8 @@
 """Maps as pictures for people: depth, shares, optical flow, features. Never read back."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -28,20 +31,40 @@ def flow_colours(flow: Float[ndarray, "height width 2"], largest: float) -> Pict
     return np.round(cv2.cvtColor(hsv.astype(np.float32), cv2.COLOR_HSV2RGB) * 255).astype(np.uint8)
 
 
+@dataclass(frozen=True)
+class FeatureColours:
+    """Directions of feature vectors as colours: their three principal components."""
+
+    mean: Float[ndarray, " channels"]
+    axes: Float[ndarray, "channels 3"]
+    low: Float[ndarray, " 3"]
+    high: Float[ndarray, " 3"]
+
+    @staticmethod
+    def fit(features: Sequence[Float[ndarray, "height width channels"]]) -> "FeatureColours":
+        """The colours that tell these features apart best."""
+        points = np.concatenate([_directions(f).reshape(-1, f.shape[-1]) for f in features]).astype(np.float64)
+        mean = points.mean(0)
+        _, axes = np.linalg.eigh(np.cov(points - mean, rowvar=False))
+        axes = axes[:, -3:][:, ::-1]
+        low, high = np.percentile((points - mean) @ axes, [2, 98], axis=0)
+        return FeatureColours(mean, axes, low, high)
+
+    def __call__(self, features: Float[ndarray, "height width channels"]) -> Picture:
+        """The features of a view as a picture."""
+        span = self.high - self.low
+        shares = ((_directions(features) - self.mean) @ self.axes - self.low).clip(0, span) / np.maximum(span, 1e-9)
+        return np.round(shares * 255).astype(np.uint8)
+
+
 def feature_colours(features: list[Float[ndarray, "height width channels"]]) -> list[Picture]:
     """Directions of feature vectors by their three principal components, the same colours in every view."""
-    units = [f / np.maximum(np.linalg.norm(f, axis=-1, keepdims=True), 1e-9) for f in features]
-    points = np.concatenate([unit.reshape(-1, unit.shape[-1]) for unit in units]).astype(np.float64)
-    mean = points.mean(0)
-    _, axes = np.linalg.eigh(np.cov(points - mean, rowvar=False))
-    projected = (points - mean) @ axes[:, -3:][:, ::-1]
-    low, high = np.percentile(projected, [2, 98], axis=0)
-    return [
-        np.round(
-            ((unit - mean) @ axes[:, -3:][:, ::-1] - low).clip(0, high - low) / np.maximum(high - low, 1e-9) * 255
-        ).astype(np.uint8)
-        for unit in units
-    ]
+    colours = FeatureColours.fit(features)
+    return [colours(view) for view in features]
+
+
+def _directions(features: Float[ndarray, "height width channels"]) -> Float[ndarray, "height width channels"]:
+    return features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-9)
 
 
 def _mapped(values: Float[ndarray, "height width"], colours: int) -> Picture:

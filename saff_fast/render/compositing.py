@@ -19,7 +19,7 @@ def sample_lengths(
     samples: PackedSamples, directions: Float[Tensor, "n_rays 3"]
 ) -> tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]]:
     """Length in the unit cube of each sample, and the `t` where the fields are asked for it."""
-    norms = directions.norm(dim=-1)[samples.ray_indices]
+    norms = directions.norm(dim=-1).index_select(0, samples.ray_indices)
     middles = (samples.t_starts + samples.t_ends) / 2
     return (samples.t_ends - samples.t_starts) * norms, middles if samples.t_samples is None else samples.t_samples
 
@@ -80,7 +80,23 @@ def static_rgb(
     lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],
 ) -> Float[Tensor, "n_rays 3"]:
     """Colour of the static field alone, without blend (method section 4, "static only")."""
-    return composite(Emission(rectified(static.sigmas), (static.rgbs,)), *lengths, samples.packed_info).sums[:, 2:]
+    return _own_rgb(static, lengths, samples.packed_info)
+
+
+def dynamic_rgb(
+    dynamic: DynamicOutputs,
+    samples: PackedSamples,
+    lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],
+) -> Float[Tensor, "n_rays 3"]:
+    """Colour of the dynamic field alone, without blend (method section 4, "dynamic only")."""
+    deltas, centres = (length[samples.dynamic_indices] for length in lengths)
+    return _own_rgb(dynamic, (deltas, centres), samples.dynamic_packed_info)
+
+
+def _own_rgb(
+    outputs: StaticOutputs | DynamicOutputs, lengths: tuple[Tensor, Tensor], packed_info: Tensor
+) -> Float[Tensor, "n_rays 3"]:
+    return composite(Emission(rectified(outputs.sigmas), (outputs.rgbs,)), *lengths, packed_info).sums[:, 2:]
 
 
 @dataclass(frozen=True)

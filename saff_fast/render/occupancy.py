@@ -1,6 +1,7 @@
 """Occupancy in space and time: which cells a ray of a frame has to look at."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -68,6 +69,7 @@ class OccupancyGrid(nn.Module):
     learns = True
     jitter_shape = ()
     rays_at_once = 1 << 14
+    bytes_per_sample = 1 << 10
 
     trained: Tensor
     static_candidates: Tensor
@@ -111,6 +113,18 @@ class OccupancyGrid(nn.Module):
         march, frames = MARCHERS[self.config.marcher], rays.frames.round().long()
         limits = () if capacity is None else (capacity,)
         return march(rays.origins, rays.directions, frames, self.bits, self.config.n_steps, jitter, *limits)
+
+    def march_at(self, rays: Rays, time: float) -> PackedSamples:
+        """Samples of rays that all look at `time`: between two frames, in cells that are occupied in either."""
+        march, bits, last = MARCHERS[self.config.marcher], self.bits, self.n_frames - 1
+        before, after = (min(max(whole(time), 0), last) for whole in (math.floor, math.ceil))
+        here = replace(
+            bits,
+            dynamic_bits=bits.dynamic_bits[before : before + 1] | bits.dynamic_bits[after : after + 1],
+            coarse_bits=bits.coarse_bits[before : before + 1] | bits.coarse_bits[after : after + 1],
+        )
+        frames = torch.zeros_like(rays.frames, dtype=torch.int64)
+        return march(rays.origins, rays.directions, frames, here, self.config.n_steps, None)
 
     def march_round(
         self, rays: Rays, first_steps: Int[Tensor, " n_rays"], max_samples: int

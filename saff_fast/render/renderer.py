@@ -14,17 +14,23 @@ Lengths = tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]]
 
 
 @dataclass(frozen=True)
-class RenderedBatch:
-    """Rendered rays and everything that further renders of the same samples need."""
+class SampledFields:
+    """What both fields say of the samples of rays: all that compositing needs."""
 
     rays: Rays
-    outputs: RenderOutputs
     samples: PackedSamples
     lengths: Lengths
     positions: Float[Tensor, "n_samples 3"]
     dynamic: DynamicOutputs
     """At the samples `samples.dynamic_indices`."""
     static: StaticOutputs
+
+
+@dataclass(frozen=True)
+class RenderedBatch(SampledFields):
+    """Rendered rays and everything that further renders of the same samples need."""
+
+    outputs: RenderOutputs
     static_weights: Float[Tensor, " n_samples"]
     """Weights of the static field in the joint render, without gradient."""
     dynamic_weights: Float[Tensor, " n_dynamic"]
@@ -56,10 +62,19 @@ class Renderer:
         self, rays: Rays, samples: PackedSamples, noise: Float[Tensor, " n_samples"] | None = None
     ) -> RenderedBatch:
         """Render these samples of `rays`; `noise` is that of both fields' densities (`compositing.rectified`)."""
-        lengths = sample_lengths(samples, rays.directions)
-        rows, where = samples.ray_indices, samples.dynamic_indices
-        positions, viewdirs = rays.origins[rows] + lengths[1].unsqueeze(1) * rays.directions[rows], rays.viewdirs[rows]
+        asked = self.ask(rays, samples)
+        outputs, *weights = composite_joint(asked.static, asked.dynamic, samples, asked.lengths, self.semantics, noise)
+        return RenderedBatch(**vars(asked), outputs=outputs, static_weights=weights[0], dynamic_weights=weights[1])
+
+    def ask(self, rays: Rays, samples: PackedSamples) -> SampledFields:
+        """Both fields at these samples of `rays`."""
+        lengths, where = sample_lengths(samples, rays.directions), samples.dynamic_indices
+        # A third of the time of indexing, which has a tenth of the time of a picture.
+        origins, directions, viewdirs, frames = (
+            values.index_select(0, samples.ray_indices)
+            for values in (rays.origins, rays.directions, rays.viewdirs, rays.frames)
+        )
+        positions = origins + lengths[1].unsqueeze(1) * directions
         static = self.static_field(positions, viewdirs)
-        dynamic = self.dynamic_field(positions[where], viewdirs[where], rays.frames[rows[where]])
-        outputs, *weights = composite_joint(static, dynamic, samples, lengths, self.semantics, noise)
-        return RenderedBatch(rays, outputs, samples, lengths, positions, dynamic, static, *weights)
+        dynamic = self.dynamic_field(positions[where], viewdirs[where], frames[where])
+        return SampledFields(rays, samples, lengths, positions, dynamic, static)

@@ -11,7 +11,7 @@ from saff_fast.types import PackedSamples, Rays
 _LAST_INTERVAL = 1e10
 """Length in `t` of what a ray's last sample stands for: everything behind it."""
 _SAMPLES_AT_ONCE = 1 << 18
-"""Samples of the published networks evaluated at once in rendering: about 1 GB of activations."""
+"""Samples of the published networks evaluated at once in rendering."""
 
 
 class RaySampler(Protocol):
@@ -25,6 +25,8 @@ class RaySampler(Protocol):
     """Shape of the random numbers in [0, 1) that move the samples of one ray."""
     rays_at_once: int
     """Rays to render at once, so that memory stays bounded."""
+    bytes_per_sample: int
+    """About the memory that rendering takes for a sample of a ray."""
     n_steps: int
     """Most samples of a ray."""
 
@@ -32,6 +34,9 @@ class RaySampler(Protocol):
         self, rays: Rays, jitter: Float[Tensor, "n_rays ..."] | None, capacity: tuple[int, int] | None = None
     ) -> PackedSamples:
         """The samples of the rays."""
+
+    def march_at(self, rays: Rays, time: float) -> PackedSamples:
+        """The samples of rays that all look at `time`, a frame index that may be fractional."""
 
     def march_round(
         self, rays: Rays, first_steps: Int[Tensor, " n_rays"], max_samples: int
@@ -51,6 +56,7 @@ class UniformSampler(nn.Module):
 
     learns = False
     takes_capacity = False
+    bytes_per_sample = 1 << 12
 
     def __init__(self, n_steps: int) -> None:
         super().__init__()
@@ -62,6 +68,10 @@ class UniformSampler(nn.Module):
         """All samples of the rays; how many is known beforehand, so there is no capacity to keep."""
         lattice = self._lattice(rays, jitter)
         return _packed(lattice, torch.ones_like(lattice, dtype=torch.bool))
+
+    def march_at(self, rays: Rays, time: float) -> PackedSamples:
+        """All samples of the rays."""
+        return self.march(rays, None)
 
     def march_round(
         self, rays: Rays, first_steps: Int[Tensor, " n_rays"], max_samples: int

@@ -59,7 +59,7 @@ def fitting_rays(limit: float, wanted: int, beside: Beside, trial: Callable[[int
         UserError: if even few rays do not fit.
     """
     device, reserve = beside.device, beside.reserve
-    before = largest(_in_use(device) + reserve)
+    before = largest(bytes_in_use(device) + reserve)
     fewest = n_rays = min(_FEWEST, wanted)
     if largest(_peak(device)) > limit * _GIB:
         _refuse(limit, largest(_peak(device)), n_rays)
@@ -85,7 +85,7 @@ def _refuse(limit: float, needed: float, n_rays: int) -> NoReturn:
     )
 
 
-def _in_use(device: torch.device) -> float:
+def bytes_in_use(device: torch.device) -> float:
     """Bytes in use now."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

@@ -148,6 +148,13 @@ BAD_INPUT = {
     "segment_no_run": (lambda t: ("segment", t / "absent"), "absent"),
     "evaluate_no_run": (lambda t: ("evaluate", t / "absent"), "absent"),
     "evaluate_protocol": (lambda t: ("evaluate", t, "--protocol", "mine"), "protocol must be one of"),
+    "evaluate_relabel": (lambda t: ("evaluate", t, "--relabel", "3:2"), "two labels such as 3=2, got '3:2'"),
+    "postprocess_no_run": (lambda t: ("postprocess", t / "absent", "--crf"), "absent must hold rendered views"),
+    "postprocess_setting": (
+        lambda t: ("postprocess", t, "--set", "crf.contrast=0"),
+        "contrast must be positive, got 0",
+    ),
+    "collect_nothing": (lambda t: ("collect", t / "absent"), "absent must be a run folder or a folder of label maps"),
     "demo_elsewhere": (lambda t: ("demo", "--out", other_files(t / "papers")), "papers must be a new folder"),
     "prepare_nothing": (lambda t: ("prepare", t / "absent", t / "scene"), "absent"),
     "prepare_no_images": (lambda t: ("prepare", other_files(t / "source"), t / "scene"), "source"),

@@ -31,21 +31,21 @@ def flow(time, step):
     return np.stack([labels(time) * float(step), np.zeros((HEIGHT, WIDTH))], axis=-1).astype(np.float32)
 
 
-def write_scene(scene):
-    names = [f"{time:05d}" for time in range(N_FRAMES)]
-    pictures = [picture(time) for time in range(N_FRAMES)]
+def write_scene(scene, n_frames=N_FRAMES):
+    names = [f"{time:05d}" for time in range(n_frames)]
+    pictures = [picture(time) for time in range(n_frames)]
     writer.write_images(scene, names, pictures)
-    c2w = np.tile(np.eye(3, 4), (N_FRAMES, 1, 1))
-    c2w[:, 0, 3] = 0.1 * np.arange(N_FRAMES)
-    bounds = np.tile([1.0, 9.0], (N_FRAMES, 1))
+    c2w = np.tile(np.eye(3, 4), (n_frames, 1, 1))
+    c2w[:, 0, 3] = 0.1 * np.arange(n_frames)
+    bounds = np.tile([1.0, 9.0], (n_frames, 1))
     writer.write_cameras(scene, names, c2w, np.array([30.0, 30, WIDTH / 2, HEIGHT / 2]), (HEIGHT, WIDTH), bounds)
-    for time in range(N_FRAMES):
+    for time in range(n_frames):
         for direction, step in (("fwd", STEP), ("bwd", -STEP)):
-            if 0 <= time + step < N_FRAMES:
+            if 0 <= time + step < n_frames:
                 writer.write_flow(scene, names[time], direction, flow(time, step), np.ones((HEIGHT, WIDTH), bool))
             path = scene / "truth" / "flow" / f"{names[time]}_{direction}.npz"
             save_npz(path, flow=flow(time, step), occlusion=np.zeros((HEIGHT, WIDTH), bool))
-    for view in protocol_views(N_FRAMES):
+    for view in protocol_views(n_frames):
         split = {"input": "training", "fix_cam0": "nv_spatial", "fix_time0": "nv_static"}[view.split]
         write_image(scene / "gt_masks" / f"{split}_{view.id:2d}.png", labels(view.time))
         write_image(scene / "truth" / "motion" / f"{view.id:05d}.png", labels(view.time) * 255)
@@ -57,8 +57,8 @@ def write_scene(scene):
         path.with_suffix(".png").rename(path)
 
 
-def write_run(run, scene, *, held_out=()):
-    views = protocol_views(N_FRAMES)
+def write_run(run, scene, *, held_out=(), n_frames=N_FRAMES):
+    views = protocol_views(n_frames)
     for view in views:
         stem = run / "render" / f"{view.id}"
         write_image(stem.with_name(f"{view.id}_rgb.png"), picture(view.time))
@@ -68,7 +68,9 @@ def write_run(run, scene, *, held_out=()):
         write_image(run / "segment" / "final" / "labels" / f"{view.id:05d}.png", labels(view.time) * 4)
         if view.split == "input":
             save_npz(stem.with_name(f"{view.id}_flow.npz"), fwd=flow(view.time, STEP), bwd=flow(view.time, -STEP))
-    content = {"scene": str(scene), "height": HEIGHT, "width": WIDTH, "n_frames": N_FRAMES, "held_out": list(held_out)}
+    content = {"scene": str(scene), "height": HEIGHT, "width": WIDTH, "n_frames": n_frames, "held_out": list(held_out)}
     listed = [{"id": v.id, "split": v.split, "pose": v.pose, "time": v.time} for v in views]
     save_json(run / "render" / "views.json", content | {"views": listed})
-    save_json(run / "meta.json", {"commit": "abc", "device": "a CPU", "seconds": 12.5, "scene": str(scene)})
+    config = {"train": {"steps": 7, "seed": 0, "hold_out": list(held_out)}}
+    described = {"scene": str(scene), "config": config}
+    save_json(run / "meta.json", {"commit": "abc", "device": "a CPU", "seconds": 12.5} | described)

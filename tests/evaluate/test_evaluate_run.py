@@ -21,7 +21,7 @@ from tests.evaluate.scored_run import (
     write_scene,
 )
 
-SPLIT_KEYS = {"psnr", "ssim", "ari", "fg_ari", "fg_jaccard"}
+SPLIT_KEYS = {"psnr", "ssim", "ari", "fg_ari", "fg_jaccard", "fg_boundary_f", "mean_iou"}
 
 
 @pytest.fixture(scope="module")
@@ -148,13 +148,15 @@ def test_truth_folder_at_another_size_with_chosen_labels(copy):
 
 
 def test_bad_arguments(copy):
-    with pytest.raises(UserError, match="protocol must be one of saff-clean, holdout, got 'best'"):
+    with pytest.raises(UserError, match=r"protocol must be one of saff-clean, saff-official, .*, got 'best'"):
         evaluate_run(copy / "run", protocol="best")
     with pytest.raises(UserError, match="must have been trained with frames held out"):
         evaluate_run(copy / "run", protocol="holdout")
     write_image(copy / "masks" / "00003.png", labels(3))
-    (copy / "run" / "segment" / "final" / "labels" / "00003.png").unlink()
-    with pytest.raises(UserError, match="must hold final labels of frame 00003"):
+    write_image(copy / "masks" / "00005.png", labels(5))
+    for frame in (3, 5):
+        (copy / "run" / "segment" / "final" / "labels" / f"{frame:05d}.png").unlink()
+    with pytest.raises(UserError, match="must hold final labels of frame 00003, 00005 to be scored"):
         evaluate_run(copy / "run", copy / "masks")
     shutil.rmtree(copy / "run" / "render")
     with pytest.raises(UserError, match="run `saff-fast render"):

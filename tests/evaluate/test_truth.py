@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from saff_fast.errors import UserError
-from saff_fast.evaluate.truth import SceneTruth, read_truth_masks, resize_nearest
+from saff_fast.evaluate.truth import SceneTruth, mask_names, read_truth_masks, read_view_masks, resize_nearest
 from saff_fast.files import save_npy, save_npz, write_image
+from saff_fast.render.views import protocol_views
 from saff_fast.segment.renders import View
 
 VIEW = View(25, "fix_cam0", 0, 1)
@@ -75,3 +76,28 @@ def test_bad_truth_folders(tmp_path):
     (tmp_path / "ignore" / "00001.png").unlink()
     with pytest.raises(UserError, match=r"x\.png must be named as a frame of the scene \(00000 to 00002\)"):
         read_truth_masks(tmp_path, NAMES)
+
+
+def test_colours_in_place_of_labels_are_refused(tmp_path):
+    colours = np.zeros((2, 2, 3), np.uint8)
+    colours[0, 0] = (200, 10, 10)
+    write_image(tmp_path / "00001.png", colours)
+    with pytest.raises(UserError, match=r"00001\.png must be one channel of integer labels, .* is a colour picture"):
+        read_truth_masks(tmp_path, NAMES)
+    write_image(tmp_path / "00001.png", np.full((2, 2, 3), 7, np.uint8))
+    assert (read_truth_masks(tmp_path, NAMES)[0].labels == 7).all()
+
+
+def test_masks_of_all_views_in_published_and_plain_names(tmp_path):
+    views = tuple(View(v.id, v.split, v.pose, v.time) for v in protocol_views(12))
+    for name in ("training_ 2.png", "nv_spatial_13.png", "00030.png", "00004.png"):
+        write_image(tmp_path / name, np.array([[0, 3, 4]], np.uint8))
+    names = mask_names(views, tuple(f"{k:05d}" for k in range(12)))
+    masks = read_view_masks(tmp_path, names, relabel={4: 3, 3: 0})
+    assert sorted((mask.view.id, mask.view.split) for mask in masks) == [
+        (2, "input"),
+        (4, "input"),
+        (13, "fix_cam0"),
+        (30, "fix_time0"),
+    ]
+    assert masks[0].labels.tolist() == [[0, 0, 3]]

@@ -14,15 +14,17 @@ from saff_fast.config import override
 from saff_fast.errors import UserError
 from saff_fast.evaluate.evaluate_run import evaluate_run
 from saff_fast.geometry.rays import pixel_rays
+from saff_fast.playback.views import render_run
 from saff_fast.preparation import prepare_synthetic
 from saff_fast.saff.import_checkpoint import import_checkpoint
 from saff_fast.segment.config import SegmentConfig
 from saff_fast.segment.pipeline import segment_run
 from saff_fast.train.config import ExperimentConfig
-from saff_fast.train.rendering import load_run, render_run, render_view
+from saff_fast.train.rendering import load_run
 from saff_fast.train.run import train
 from saff_fast.train.run_folder import read_config, read_meta
 from tests.saff.published import published_rays, published_render, random_checkpoint
+from tests.views import view_of
 
 HEIGHT, WIDTH, N_FRAMES, FRAME = 18, 32, 6, 4
 
@@ -80,13 +82,13 @@ def test_a_view_is_what_the_published_formulas_give(scene, tmp_path, sizes, keys
     expected = published_render(checkpoint, rays, 2 * FRAME / N_FRAMES - 1, **options)
     model = load_run(tmp_path / "run")
     assert model.field.static_semantics.out_features == 64
-    view = render_view(in_float64(model), FRAME, FRAME)
+    view = view_of(in_float64(model), FRAME, FRAME)
     for name in ("rgb", "semantic", "saliency", "blend"):
         actual = getattr(view, name).reshape(expected[name].shape)
         torch.testing.assert_close(actual, expected[name], rtol=0, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
     filled = expected["t"] + (1 - view.opacity.flatten()).clamp_min(0)
     torch.testing.assert_close(view.parameter.flatten(), filled.clamp(0, 1), rtol=0, atol=1e-5)
-    rough = render_view(load_run(tmp_path / "run"), FRAME, FRAME)
+    rough = view_of(load_run(tmp_path / "run"), FRAME, FRAME)
     assert (rough.rgb - view.rgb).abs().max() < 1e-3  # float32: phases of the highest frequency
 
 
@@ -107,7 +109,7 @@ def test_everything_that_works_on_a_run_works_on_it(scene, tmp_path):
 def test_heads_that_are_missing(scene, tmp_path):
     content = random_checkpoint(n_semantic=0, saliency=False)
     import_checkpoint(saved(tmp_path / "0.tar", content), scene, tmp_path / "run", config_with())
-    view = render_view(load_run(tmp_path / "run"), 0, 0)
+    view = view_of(load_run(tmp_path / "run"), 0, 0)
     assert view.semantic.shape == (HEIGHT, WIDTH, 0)
     assert view.saliency.abs().max() == 0
     assert view.rgb.max() > 0
@@ -198,7 +200,7 @@ def test_a_scene_without_semantics_fits_every_checkpoint(scene, tmp_path):
 
     bare = shutil.copytree(scene, tmp_path / "bare", ignore=shutil.ignore_patterns("semantics", "saliency"))
     import_checkpoint(saved(tmp_path / "a.tar", random_checkpoint(n_semantic=5)), bare, tmp_path / "r", config_with())
-    assert render_view(load_run(tmp_path / "r"), 0, 0).semantic.shape[-1] == 5
+    assert view_of(load_run(tmp_path / "r"), 0, 0).semantic.shape[-1] == 5
 
 
 def test_a_run_that_exists_is_left_alone(scene, tmp_path):

@@ -26,7 +26,7 @@ class Machine:
 
     def __init__(self, monkeypatch, held, per_ray):
         self.held, self.per_ray, self.most, self.tried = held, per_ray, held, []
-        monkeypatch.setattr(memory_limit, "_in_use", lambda device: self.held * GIB)
+        monkeypatch.setattr(memory_limit, "bytes_in_use", lambda device: self.held * GIB)
         monkeypatch.setattr(memory_limit, "_peak", lambda device: self.most * GIB)
 
     def step(self, n_rays):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from saff_fast.evaluate.holdout import central_part, score_held_out, static_part
 from saff_fast.evaluate.image_metrics import PSNR_LIMIT
+from saff_fast.evaluate.protocols.holdout import central_part, score_held_out, static_part
 
 
 @pytest.fixture

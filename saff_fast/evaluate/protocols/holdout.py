@@ -3,18 +3,59 @@
 That frames t and t + 12 come from one camera is knowledge of this protocol's data; nothing outside evaluation uses it.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
+from saff_fast.errors import UserError
 from saff_fast.evaluate.image_metrics import psnr, ssim
-from saff_fast.evaluate.protocol import RIG_SIZE
+from saff_fast.evaluate.protocols.protocol import Protocol
+from saff_fast.evaluate.rig import RIG_SIZE
+from saff_fast.evaluate.subject import Subject
+from saff_fast.evaluate.summary import filled, only, without
+from saff_fast.evaluate.tally import Tally
 
 _LARGEST_DIFFERENCE = 8
 _BLUR = 5
 _CENTRAL_SHARE = 0.75
 _OPAQUE = 0.9
+_SPLIT = "held_out"
+_KEYS = ("static_psnr", "moving_psnr", "full_psnr", "opaque_share")
+
+
+def score(subject: Subject) -> dict[str, Any]:
+    """Means over the held-out frames, and each of them."""
+    if not subject.renders.held_out:
+        raise UserError(
+            f"{subject.run} must have been trained with frames held out for protocol holdout, but saw all of them."
+        )
+    tally = score_frames(subject)
+    further_figures = filled(further(tally))
+    return filled({**summary(tally), "extra": further_figures, **tally.results(subject.options.seed)})
+
+
+def score_frames(subject: Subject) -> Tally:
+    """Every held-out frame that was rendered."""
+    tally = Tally()
+    for view in subject.renders.views:
+        if subject.is_held_out(view):
+            opacity = subject.renders.grey(view, "opacity").numpy()
+            scores = score_held_out(subject.renders.rgb(view), opacity, subject.images, view.pose)
+            tally.add(view, scores, _SPLIT)
+    return tally
+
+
+def summary(tally: Tally) -> dict[str, Any]:
+    """The key `held_out` of the JSON; empty without held-out frames."""
+    return filled({_SPLIT: only(tally.means().get(_SPLIT, {}), _KEYS)})
+
+
+def further(tally: Tally) -> dict[str, Any]:
+    """The key `held_out` of its `extra`."""
+    return {_SPLIT: without(tally.means().get(_SPLIT, {}), _KEYS)}
 
 
 def static_part(images: UInt8[ndarray, "n_frames height width 3"], frame: int) -> Bool[ndarray, "height width"] | None:
@@ -62,3 +103,6 @@ def score_held_out(
         for name, part in (("static", static & central), ("moving", ~static & central)):
             scores |= {f"{name}_psnr": psnr(image, truth, part), f"{name}_ssim": ssim(image, truth, part)}
     return scores
+
+
+PROTOCOL = Protocol("holdout", "the frames that training did not see", score)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from saff_fast.saff.nvidia import NVIDIA_SCENES, existing_folder, find_nvidia_scene
+from saff_fast.scene.nvidia import NVIDIA_SCENES, existing_folder, find_nvidia_scene
 
 USED = {  # in configurations, their file names, README, benchmarks and ground truth of the release
     "Balloon1-2": ["balloon1-2", "experiment_balloon1-2_2_multi", "Balloon1-2"],

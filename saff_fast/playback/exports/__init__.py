@@ -1,0 +1,1 @@
+"""Files for other programs: point clouds, masks, tracks, depth, cameras."""

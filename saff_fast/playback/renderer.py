@@ -1,0 +1,249 @@
+"""Renders any shot of a model: only the maps that are asked for, in tiles of bounded memory."""
+
+import math
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor, nn
+
+from saff_fast.playback.between import Layers, carried, mixed
+from saff_fast.playback.maps import RayMaps
+from saff_fast.playback.modalities import MODALITIES, Modality
+from saff_fast.playback.objects import ObjectModel
+from saff_fast.playback.rays import ShotRays, looks_ahead, shot_rays
+from saff_fast.playback.shot import Shot
+from saff_fast.playback.sums import MOTION, channels_for, ray_sums, with_samples
+from saff_fast.render.compositing import dynamic_rgb, static_rgb
+from saff_fast.render.renderer import SampledFields
+from saff_fast.train.model import SceneModel
+
+Maps = dict[str, Shaped[Tensor, "h w ..."]]
+_SEES_NOTHING: dict[str, float] = {"depth": torch.inf, "parameter": 1.0}
+"""What a ray that looks away from the scene shows; all else is 0."""
+_FEWEST_RAYS = 64
+_ALONE: dict[str, Callable[[SampledFields], Tensor]] = {
+    "static": lambda asked: static_rgb(asked.static, asked.samples, asked.lengths).clamp(0, 1),
+    "dynamic": lambda asked: dynamic_rgb(asked.dynamic, asked.samples, asked.lengths).clamp(0, 1),
+}
+Between = Literal["splat", "field"]
+
+
+class Stopped(Exception):
+    """The render was given up because its `stop` said so."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Objects to show; 0 is the background."""
+
+    only: frozenset[int] | None = None
+    """All, if None."""
+    without: frozenset[int] = frozenset()
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        return self.only is None and not self.without
+
+    def among(self, labels: Shaped[Tensor, " n"]) -> Bool[Tensor, " n"]:
+        """Which labels are shown."""
+        shown = torch.ones_like(labels, dtype=torch.bool) if self.only is None else _is_in(labels, self.only)
+        return shown & ~_is_in(labels, self.without)
+
+
+def _is_in(labels: Tensor, ids: frozenset[int]) -> Tensor:
+    return torch.isin(labels, torch.tensor(sorted(ids), dtype=labels.dtype, device=labels.device))
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class ShotRenderer:
+    """Renders shots of a model."""
+
+    model: SceneModel
+    objects: ObjectModel | None = None
+    """What tells objects apart; without it there are no labels, and nothing is isolated or removed."""
+    tile_bytes: int = 1 << 29
+    """About the memory that the samples of one tile may take."""
+    between: Between = "splat"
+    """What is shown between two frames: both, splatted along scene flow, or the field itself at that time."""
+
+    @property
+    def tile_rays(self) -> int:
+        """Rays rendered at once."""
+        fitting = self.tile_bytes * _FEWEST_RAYS // self.smallest_tile
+        return max(_FEWEST_RAYS, min(fitting, self.model.occupancy.rays_at_once))
+
+    @property
+    def smallest_tile(self) -> int:
+        """Bytes that the smallest tile may take."""
+        sampler = self.model.occupancy
+        return _FEWEST_RAYS * sampler.n_steps * sampler.bytes_per_sample
+
+    def layer_bytes(self, modalities: Collection[Modality]) -> int:
+        """Bytes by the pixel that a shot between two frames takes: layers of both, and copies while one is splatted."""
+        sizes = {"rgb": 3, "saliency": 1, "hidden": self.model.field.static_semantics.in_features}
+        n_channels = 2 + sum(sizes.get(name, 0) for name in channels_for(modalities))
+        n_motion = 3 * len(MOTION)
+        return 4 * (9 * n_channels + 6 * n_motion)
+
+    def render(
+        self,
+        shot: Shot,
+        modalities: Collection[Modality],
+        *,
+        only: frozenset[int] | None = None,
+        without: frozenset[int] = frozenset(),
+        stop: Callable[[], bool] = _never,
+    ) -> Maps:
+        """The maps of a shot.
+
+        Args:
+            shot: Camera and time; outside the clip its nearest end is shown.
+            modalities: Names out of `MODALITIES`; nothing else is computed.
+            only: Objects to show, 0 for the background; None for all. Each sample of a ray belongs to the object that
+                its own semantics tell.
+            without: Objects to leave out.
+            stop: Asked between tiles; the render ends once it says so.
+
+        Returns:
+            Each map on the model's device: float32 [h, w] or [h, w, channels]; labels are int64.
+
+        Raises:
+            ValueError: if a modality is unknown, or objects are needed and there are none.
+            Stopped: if `stop` said so.
+        """
+        maps: Maps = {}
+        first = 0
+        for band in self.bands(shot, modalities, Chosen(only, without), stop):
+            height = 0
+            for name, values in band.items():
+                height = len(values)
+                if name not in maps:
+                    maps[name] = values.new_empty(shot.height, *values.shape[1:])
+                maps[name][first : first + height] = values
+            first += height
+        return maps
+
+    @torch.no_grad()
+    def bands(
+        self,
+        shot: Shot,
+        modalities: Collection[Modality],
+        chosen: Chosen = Chosen(),  # noqa: B008 - frozen
+        stop: Callable[[], bool] = _never,
+    ) -> Iterator[Maps]:
+        """The maps of a shot from top to bottom, some rows at a time, for pictures too large to be held; see `render`.
+
+        Yields:
+            Maps of the next rows [rows, w] or [rows, w, channels].
+        """
+        self._check(modalities, chosen)
+        shot = shot.to(self.model.cameras.c2w.device).within(self.model.n_frames)
+        if self.between == "splat" and not shot.time.is_integer():
+            yield self._splatted(shot, modalities, chosen, stop)
+            return
+        n_rows = max(1, self.tile_rays // shot.width)
+        for top in range(0, shot.height, n_rows):
+            rows = min(n_rows, shot.height - top)
+            parts = []
+            for pixels in _pixels(shot, top, rows).split(self.tile_rays):
+                if stop():
+                    raise Stopped
+                parts.append(self._tile(shot, pixels, modalities, chosen))
+            yield {name: torch.cat([part[name] for part in parts]).unflatten(0, (rows, -1)) for name in modalities}
+
+    def _check(self, modalities: Collection[str], chosen: Chosen) -> None:
+        unknown = [name for name in modalities if name not in MODALITIES]
+        if unknown:
+            raise ValueError(f"render: modalities must be among {', '.join(MODALITIES)}, got {', '.join(unknown)}")
+        if self.objects is None and ("labels" in modalities or not chosen.everything):
+            raise ValueError("render: labels, only and without need objects, but the renderer has none")
+
+    def _tile(
+        self, shot: Shot, pixels: Float[Tensor, "n 2"], modalities: Collection[Modality], chosen: Chosen
+    ) -> dict[str, Tensor]:
+        ahead = looks_ahead(shot, pixels)
+        rays = shot_rays(shot, self.model.space, pixels[ahead])
+        asked = self._asked(rays, shot.time, chosen)
+        maps = RayMaps(self.model, self.objects, shot, rays, ray_sums(asked, channels_for(modalities)))
+        return {
+            name: _placed(ahead, _ALONE[name](asked) if name in _ALONE else maps[name], _SEES_NOTHING.get(name, 0))
+            for name in modalities
+        }
+
+    def _splatted(self, shot: Shot, modalities: Collection[Modality], chosen: Chosen, stop: Callable[[], bool]) -> Maps:
+        """A shot between two frames, made of both; what one field shows alone is asked of it at that time."""
+        pixels, frame = _pixels(shot, 0, shot.height), math.floor(shot.time)
+        share, channels = shot.time - frame, channels_for(modalities) | MOTION
+        before, after = (
+            carried(self.model, shot, self._layers(shot.at(time), pixels, channels, chosen, stop), flow, part)
+            for time, flow, part in ((frame, "flow_fw", share), (frame + 1, "flow_bw", 1 - share))
+        )
+        ahead = looks_ahead(shot, pixels)
+        rays = shot_rays(shot, self.model.space, pixels[ahead])
+        maps = RayMaps(self.model, self.objects, shot, rays, mixed(before, after, share)[ahead])
+        alone = [name for name in modalities if name in _ALONE]
+        itself = replace(self, between="field")
+        found = itself.render(shot, alone, only=chosen.only, without=chosen.without, stop=stop) if alone else {}
+        for name in modalities:
+            if name not in found:
+                values = _placed(ahead, maps[name], _SEES_NOTHING.get(name, 0))
+                found[name] = values.unflatten(0, (shot.height, shot.width))
+        return found
+
+    def _layers(
+        self,
+        shot: Shot,
+        pixels: Float[Tensor, "n 2"],
+        channels: frozenset[str],
+        chosen: Chosen,
+        stop: Callable[[], bool],
+    ) -> Layers:
+        parts = []
+        for tile in pixels.split(self.tile_rays):
+            if stop():
+                raise Stopped
+            ahead = looks_ahead(shot, tile)
+            asked = self._asked(shot_rays(shot, self.model.space, tile[ahead]), shot.time, chosen)
+            nothing = torch.zeros_like(asked.dynamic.sigmas)
+            still = with_samples(asked, torch.ones_like(asked.static.sigmas), nothing)
+            layers = Layers(ray_sums(asked, channels), ray_sums(still, channels - MOTION).static)
+            parts.append(layers.map(partial(_placed, ahead)))
+        return Layers.joined(parts)
+
+    def _asked(self, rays: ShotRays, time: float, chosen: Chosen) -> SampledFields:
+        """Both fields at the samples of rays that all look at `time`."""
+        asked = self.model.renderer.ask(rays.rays, self.model.occupancy.march_at(rays.rays, time))
+        return asked if chosen.everything else self._choose(asked, chosen)
+
+    def _choose(self, asked: SampledFields, chosen: Chosen) -> SampledFields:
+        field = self.model.field
+        static = self._shown(asked.static.hiddens, field.static_semantics, chosen)
+        return with_samples(asked, static, self._shown(asked.dynamic.hiddens, field.dynamic_semantics, chosen))
+
+    def _shown(self, hiddens: Tensor, layer: nn.Linear, chosen: Chosen) -> Bool[Tensor, " n"]:
+        assert self.objects is not None
+        return chosen.among(self.objects.labels_of(layer(hiddens)))
+
+
+def _placed(where: Bool[Tensor, " n"], values: Shaped[Tensor, "m ..."], nothing: float = 0) -> Shaped[Tensor, "n ..."]:
+    """Values where they belong, and nothing elsewhere."""
+    if len(values) == len(where):
+        return values
+    return values.new_full((len(where), *values.shape[1:]), nothing).index_put((where,), values)
+
+
+def _pixels(shot: Shot, top: int, rows: int) -> Float[Tensor, "n 2"]:
+    """Centres (x, y) of the pixels of some rows."""
+    x = torch.arange(shot.width, device=shot.c2w.device).to(shot.c2w) + 0.5
+    y = torch.arange(top, top + rows, device=shot.c2w.device).to(shot.c2w) + 0.5
+    y, x = torch.meshgrid(y, x, indexing="ij")
+    return torch.stack([x, y], dim=-1).reshape(-1, 2)

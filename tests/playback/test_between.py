@@ -1,0 +1,128 @@
+"""Pictures between frames against cases whose outcome is known exactly."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from saff_fast.playback.between import Layers, mixed, moved_layers
+from saff_fast.playback.modalities import MODALITIES
+from saff_fast.playback.renderer import ShotRenderer
+from saff_fast.playback.shot import shot_of
+from saff_fast.playback.sums import RaySums
+
+HEIGHT, WIDTH = 5, 7
+
+
+def channels(coverage):
+    """Random values of a part with this coverage, weighted by it as sums are."""
+    values = {"opacity": torch.ones(HEIGHT * WIDTH, 1), "t": torch.rand(HEIGHT * WIDTH, 1)}
+    values |= {"rgb": torch.rand(HEIGHT * WIDTH, 3), "hidden": torch.randn(HEIGHT * WIDTH, 4)}
+    return {name: value * coverage.view(-1, 1) for name, value in values.items()}
+
+
+def layers(coverage):
+    """A mover in front of an opaque background, of which it hides its share."""
+    background = channels(torch.ones(HEIGHT, WIDTH))
+    static = {name: value * (1 - coverage.view(-1, 1)) for name, value in background.items()}
+    return Layers(RaySums(static, channels(coverage)), background)
+
+
+def box(left):
+    coverage = torch.zeros(HEIGHT, WIDTH)
+    coverage[1:4, left : left + 2] = torch.tensor([0.4, 1.0])
+    return coverage
+
+
+def image(part, name):
+    return part[name].view(HEIGHT, WIDTH, -1)
+
+
+def test_zero_flow_changes_nothing():
+    given = layers(torch.rand(HEIGHT, WIDTH))
+    moved = moved_layers(given, torch.zeros(HEIGHT, WIDTH, 2))
+    for actual, expected in ((moved.static, given.sums.static), (moved.dynamic, given.sums.dynamic)):
+        for name, values in expected.items():
+            torch.testing.assert_close(actual[name], values, msg=name)
+
+
+def test_whole_pixels_shift_what_moves_and_uncover_the_background():
+    given = layers(box(1))
+    flow = torch.zeros(HEIGHT, WIDTH, 2)
+    flow[..., 0], flow[..., 1] = 3, 1
+    moved = moved_layers(given, flow)
+    for name, values in given.sums.dynamic.items():
+        expected = torch.roll(values.view(HEIGHT, WIDTH, -1), (1, 3), (0, 1))
+        torch.testing.assert_close(image(moved.dynamic, name), expected, msg=name)
+    left = 1 - torch.roll(box(1), (1, 3), (0, 1))
+    for name, values in given.background.items():
+        expected = values.view(HEIGHT, WIDTH, -1) * left[..., None]
+        torch.testing.assert_close(image(moved.static, name), expected, msg=name)
+
+
+def test_half_a_pixel_keeps_the_colour_and_shares_the_coverage():
+    given = layers(torch.zeros(HEIGHT, WIDTH).index_put((torch.tensor(2), torch.tensor(3)), torch.tensor(1.0)))
+    moved = moved_layers(given, torch.full((HEIGHT, WIDTH, 2), 0.0) + torch.tensor([0.5, 0.0]))
+    coverage, rgb = image(moved.dynamic, "opacity")[2, :, 0], image(moved.dynamic, "rgb")[2]
+    assert coverage.tolist() == [0, 0, 0, 0.5, 0.5, 0, 0]
+    torch.testing.assert_close(rgb[3] / 0.5, image(given.sums.dynamic, "rgb")[2, 3])
+
+
+def test_the_nearer_of_two_movers_wins():
+    given = layers(torch.zeros(HEIGHT, WIDTH))
+    for column, t in ((1, 0.2), (5, 0.8)):
+        for name, values in given.sums.dynamic.items():
+            image(given.sums.dynamic, name)[2, column] = t if name == "t" else float(column)
+            values.clamp_(max=1) if name == "opacity" else None
+    flow = torch.zeros(HEIGHT, WIDTH, 2)
+    flow[2, 1, 0], flow[2, 5, 0] = 2, -2
+    moved = moved_layers(given, flow)
+    assert image(moved.dynamic, "opacity")[2, 3] == 1
+    torch.testing.assert_close(image(moved.dynamic, "rgb")[2, 3], torch.ones(3), rtol=0, atol=1e-5)
+
+
+def test_what_leaves_the_picture_uncovers_all():
+    given = layers(box(2))
+    moved = moved_layers(given, torch.full((HEIGHT, WIDTH, 2), 100.0))
+    for name, values in given.background.items():
+        torch.testing.assert_close(moved.static[name], values, msg=name)
+        assert moved.dynamic[name].abs().max() == 0
+
+
+def test_the_mixture_is_each_end_at_its_end():
+    first, second = (layers(torch.rand(HEIGHT, WIDTH)).sums for _ in range(2))
+    for share, end in ((0.0, first), (1.0, second)):
+        found = mixed(first, second, share)
+        assert torch.equal(found.static["rgb"], end.static["rgb"])
+        assert torch.equal(found.dynamic["t"], end.dynamic["t"])
+
+
+def test_whole_frames_are_reached_continuously(renderer):
+    model = renderer.model
+    with torch.no_grad():
+        model.field.dynamic.mlp.weights[-1][5:11] *= 0.05
+    frame = renderer.render(shot_of(model, 1, 2.0), ["rgb", "depth", "semantic"])
+    just_after = renderer.render(shot_of(model, 1, 2.0 + 1e-4), ["rgb", "depth", "semantic"])
+    for name, values in frame.items():
+        difference = (just_after[name] - values).abs()
+        assert difference.mean() < 2e-3 * values.abs().mean(), name
+
+
+@pytest.mark.parametrize("way", ["field", "splat"])
+def test_every_modality_exists_between_frames(renderer, way):
+    maps = replace(renderer, between=way).render(shot_of(renderer.model, 1, 1.3), MODALITIES)
+    assert set(maps) == set(MODALITIES)
+    assert all(values.shape[:2] == (12, 16) and values.isfinite().all() for values in maps.values())
+
+
+def test_tiles_change_nothing_between_frames(renderer):
+    shot = shot_of(renderer.model, 1, 1.3)
+    whole, tiled = renderer.render(shot, MODALITIES), replace(renderer, tile_bytes=0).render(shot, MODALITIES)
+    for name in MODALITIES:
+        torch.testing.assert_close(tiled[name], whole[name], rtol=1e-4, atol=1e-4, msg=name)
+
+
+def test_a_camera_that_looks_away_sees_nothing_between_frames(renderer):
+    shot = shot_of(renderer.model, 0, 0.5)
+    away = replace(shot, c2w=shot.c2w * torch.tensor([1.0, -1, -1, 1]))
+    assert ShotRenderer(renderer.model).render(away, ["opacity"])["opacity"].sum() == 0
