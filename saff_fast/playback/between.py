@@ -1,4 +1,6 @@
-"""Pictures between two frames, made of both: what moves is splatted to where scene flow takes it by then.
+"""Pictures between two trained frames, made of both: what moves is splatted to where scene flow takes it by then.
+
+Frames that were held out lie between others, too: their own time in the field was only ever reached through flow.
 
 The published interpolation (method section 8.2) splats every sample plane of a ray by itself. Here the dynamic part of
 a pixel is one layer, and what it uncovers is the static field behind it: one splat in place of a hundred, no plane's
@@ -74,8 +76,8 @@ def moved_layers(layers: Layers, flow: Float[Tensor, "h w 2"]) -> RaySums:
     return RaySums(static, {"opacity": landed, **dict(zip(names, columns, strict=True))})
 
 
-def carried(model: SceneModel, shot: Shot, layers: Layers, flow: str, share: float) -> RaySums:
-    """The pixels of a frame as they are a `share` of a frame later (`flow_fw`) or earlier (`flow_bw`).
+def carried(model: SceneModel, shot: Shot, layers: Layers, flow: str, steps: float) -> RaySums:
+    """The pixels of a frame as they are so many frames later (`flow_fw`) or earlier (`flow_bw`), or a part of one.
 
     A point moves on a straight line in the world.
     """
@@ -84,7 +86,7 @@ def carried(model: SceneModel, shot: Shot, layers: Layers, flow: str, share: flo
     here, step = dynamic["point"] / covered, dynamic[flow] / covered
     space = model.space
     world = space.to_world(here)
-    there = space.to_unit(world + share * (space.to_world(here + step) - world))
+    there = space.to_unit(world + steps * (space.to_world(here + step) - world))
     first = torch.zeros(len(here), dtype=torch.int64, device=here.device)
     camera = shot.camera
     ends, starts = (project_expected_point(space, camera, first, point) for point in (there, here))
@@ -96,8 +98,10 @@ def carried(model: SceneModel, shot: Shot, layers: Layers, flow: str, share: flo
     return moved_layers(moved, pixels.view(shot.height, shot.width, 2))
 
 
-def mixed(before: RaySums, after: RaySums, share: float) -> RaySums:
-    """Both, the later one with this share."""
+def mixed(ends: dict[int, RaySums], time: float) -> RaySums:
+    """The pixels carried from two frames to `time`, the nearer frame counting more; those of one frame as they are."""
+    (first, before), (last, after) = min(ends.items()), max(ends.items())
+    share = (time - first) / max(last - first, 1)
     return RaySums(
         *(
             {name: torch.lerp(part[name], other[name], share) for name in part}

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from saff_fast.errors import UserError
-from saff_fast.playback.files import MapFile
+from saff_fast.playback.files import files_of
 from saff_fast.playback.modalities import Modality
 from saff_fast.playback.renderer import ShotRenderer
 from saff_fast.playback.shot import Shot
@@ -15,15 +15,16 @@ _TILE_SHARE = 0.5
 """Share of what is free that a tile is planned to take: how many samples its rays have is only known afterwards."""
 
 
-def bytes_of_files(renderer: ShotRenderer, files: Collection[MapFile]) -> int:
-    """What the maps of a view hold by the pixel, until they are written."""
+def bytes_of_files(renderer: ShotRenderer, modalities: Collection[Modality]) -> int:
+    """What the files of a view hold by the pixel until they are written, and what splatting holds for untrained frames."""
     n_semantic = renderer.model.field.static_semantics.out_features
-    return _with_copies([file.bytes_per_pixel or 2 * n_semantic for file in files])
+    sizes = [file.bytes_per_pixel or 2 * n_semantic for file in files_of(modalities)]
+    return _with_copies(sizes) + (renderer.layer_bytes(modalities) if renderer.model.held_out else 0)
 
 
 def bytes_of_pictures(renderer: ShotRenderer, shots: Sequence[Shot], modalities: Collection[Modality]) -> int:
-    """What pictures of maps hold by the pixel, and what splatting holds for times between frames."""
-    splats = renderer.between == "splat" and any(not float(shot.time).is_integer() for shot in shots)
+    """What pictures of maps hold by the pixel, and what splatting holds for times between trained frames."""
+    splats = any(renderer.splats(shot.time) for shot in shots)
     return _with_copies([_RGB for _ in modalities]) + (renderer.layer_bytes(modalities) if splats else 0)
 
 

@@ -1,6 +1,5 @@
 """Renders any shot of a model: only the maps that are asked for, in tiles of bounded memory."""
 
-import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -73,7 +72,7 @@ class ShotRenderer:
     tile_bytes: int = 1 << 29
     """About the memory that the samples of one tile may take."""
     between: Between = "splat"
-    """What is shown between two frames: both, splatted along scene flow, or the field itself at that time."""
+    """What is shown between two trained frames: both, splatted along scene flow, or the field itself at that time."""
 
     @property
     def tile_rays(self) -> int:
@@ -86,6 +85,10 @@ class ShotRenderer:
         """Bytes that the smallest tile may take."""
         sampler = self.model.occupancy
         return _FEWEST_RAYS * sampler.n_steps * sampler.bytes_per_sample
+
+    def splats(self, time: float) -> bool:
+        """Whether what is shown at `time` is made of the trained frames around it."""
+        return self.between == "splat" and time not in self.model.trained_around(time)
 
     def layer_bytes(self, modalities: Collection[Modality]) -> int:
         """Bytes by the pixel that a shot between two frames takes: layers of both, and copies while one is splatted."""
@@ -147,7 +150,7 @@ class ShotRenderer:
         """
         self._check(modalities, chosen)
         shot = shot.to(self.model.cameras.c2w.device).within(self.model.n_frames)
-        if self.between == "splat" and not shot.time.is_integer():
+        if self.splats(shot.time):
             yield self._splatted(shot, modalities, chosen, stop)
             return
         n_rows = max(1, self.tile_rays // shot.width)
@@ -180,16 +183,22 @@ class ShotRenderer:
         }
 
     def _splatted(self, shot: Shot, modalities: Collection[Modality], chosen: Chosen, stop: Callable[[], bool]) -> Maps:
-        """A shot between two frames, made of both; what one field shows alone is asked of it at that time."""
-        pixels, frame = _pixels(shot, 0, shot.height), math.floor(shot.time)
-        share, channels = shot.time - frame, channels_for(modalities) | MOTION
-        before, after = (
-            carried(self.model, shot, self._layers(shot.at(time), pixels, channels, chosen, stop), flow, part)
-            for time, flow, part in ((frame, "flow_fw", share), (frame + 1, "flow_bw", 1 - share))
-        )
+        """A shot between two trained frames, made of both; what one field shows alone is asked of it at that time."""
+        pixels, channels = _pixels(shot, 0, shot.height), channels_for(modalities) | MOTION
+        ends = {
+            frame: carried(
+                self.model,
+                shot,
+                self._layers(shot.at(frame), pixels, channels, chosen, stop),
+                "flow_fw" if frame < shot.time else "flow_bw",
+                abs(shot.time - frame),
+            )
+            for frame in self.model.trained_around(shot.time)
+            if frame is not None
+        }
         ahead = looks_ahead(shot, pixels)
         rays = shot_rays(shot, self.model.space, pixels[ahead])
-        maps = RayMaps(self.model, self.objects, shot, rays, mixed(before, after, share)[ahead])
+        maps = RayMaps(self.model, self.objects, shot, rays, mixed(ends, shot.time)[ahead])
         alone = [name for name in modalities if name in _ALONE]
         itself = replace(self, between="field")
         found = itself.render(shot, alone, only=chosen.only, without=chosen.without, stop=stop) if alone else {}

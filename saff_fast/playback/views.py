@@ -55,7 +55,7 @@ def render_run(run: Path, report: Report = silent, settings: RenderSettings = DE
     (folder / "views.json").unlink(missing_ok=True)
     views = protocol_views(model.n_frames)
     if settings.max_memory is not None:
-        held = bytes_of_files(renderer, files_of(modalities))
+        held = bytes_of_files(renderer, modalities)
         renderer = bounded(renderer, settings.max_memory, size.height * size.width, held)
     leftovers = (_path(folder, view, file) for view in views for file in FILES)
     keep = keeps(folder, run, {"height": size.height, "width": size.width}, leftovers)

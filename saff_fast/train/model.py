@@ -64,6 +64,8 @@ class SceneModel:
     """Where rays are sampled."""
     cameras: Cameras
     space: NdcSpace
+    held_out: tuple[int, ...] = ()
+    """Frames that were not trained on: what moved in them is known from their neighbours alone."""
 
     @property
     def n_frames(self) -> int:
@@ -76,6 +78,12 @@ class SceneModel:
         field = self.field
         semantics = field.static_semantics, field.dynamic_semantics
         return Renderer(field.static, field.dynamic, semantics, self.occupancy)
+
+    def trained_around(self, time: float) -> tuple[int | None, int | None]:
+        """The nearest trained frames at or before and at or after `time`; None where there is none."""
+        trained = [frame for frame in range(self.n_frames) if frame not in self.held_out]
+        before = max((frame for frame in trained if frame <= time), default=None)
+        return before, min((frame for frame in trained if frame >= time), default=None)
 
     def to(self, device: torch.device) -> Self:
         """The same model on `device`; fields and occupancy are moved, not copied."""
@@ -103,6 +111,7 @@ def build_model(
     space: NdcSpace,
     n_semantic: int,
     backend: BackendConfig = _AUTO,
+    held_out: tuple[int, ...] = (),
 ) -> SceneModel:
     """A model on the cameras' device, with initial parameters drawn from torch's global generator of the CPU.
 
@@ -111,7 +120,8 @@ def build_model(
     """
     n_frames, device = len(cameras), cameras.c2w.device
     fields = _build_fields(field, n_frames, n_semantic, backend.resolved(device.type))
-    return SceneModel(fields, KINDS[field.kind].occupancy(field, occupancy, n_frames), cameras, space).to(device)
+    sampler = KINDS[field.kind].occupancy(field, occupancy, n_frames)
+    return SceneModel(fields, sampler, cameras, space, held_out).to(device)
 
 
 def restore_model(
@@ -121,6 +131,7 @@ def restore_model(
     source: Path,
     backend: BackendConfig = _AUTO,
     device: torch.device = _CPU,
+    held_out: tuple[int, ...] = (),
 ) -> SceneModel:
     """The model whose `tensors()` these are, on `device`; they may come from another device and other backends.
 
@@ -134,7 +145,8 @@ def restore_model(
     space = NdcSpace(scale_x, scale_y, near, tensors["space.low"], tensors["space.high"])
     n_semantic = tensors["field.static_semantics.bias"].shape[0]
     fields = _build_fields(field, len(cameras), n_semantic, backend.resolved(device.type))
-    model = SceneModel(fields, KINDS[field.kind].occupancy(field, occupancy, len(cameras)), cameras, space)
+    sampler = KINDS[field.kind].occupancy(field, occupancy, len(cameras))
+    model = SceneModel(fields, sampler, cameras, space, held_out)
     try:
         model.field.load_state_dict(_below("field.", tensors))
         model.occupancy.load_state_dict(_below("occupancy.", tensors))

@@ -28,6 +28,7 @@ def load_run(run: Path, device: Device = "auto") -> SceneModel:
         raise UserError(f"{run}: holds no checkpoint yet; run `saff-fast train` on it first")
     config = read_config(run)
     where = resolve_device(device)
-    model = restore_model(config.field, config.occupancy, checkpoint.tensors, run, config.backend, where)
+    held_out = config.train.hold_out
+    model = restore_model(config.field, config.occupancy, checkpoint.tensors, run, config.backend, where, held_out)
     carry_occupancy(model)
     return model

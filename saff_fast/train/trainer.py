@@ -203,7 +203,10 @@ class Trainer:
         config, scene = self.config, self._scene
         torch.manual_seed(config.train.seed)
         n_semantic = scene.semantics.shape[-1]
-        self.model = build_model(config.field, config.occupancy, scene.cameras, space, n_semantic, config.backend)
+        held_out = config.train.hold_out
+        self.model = build_model(
+            config.field, config.occupancy, scene.cameras, space, n_semantic, config.backend, held_out
+        )
         self.optimiser, self.step = _optimiser(self.model, config.train), 0
 
     def _seed_occupancy(self) -> None:
@@ -216,9 +219,9 @@ class Trainer:
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         """The state of a checkpoint."""
-        config, device = self.config, self._scene.images.device
+        config, device, held_out = self.config, self._scene.images.device, self.config.train.hold_out
         self.model = restore_model(
-            config.field, config.occupancy, checkpoint.tensors, self._folder, config.backend, device
+            config.field, config.occupancy, checkpoint.tensors, self._folder, config.backend, device, held_out
         )
         self.optimiser, self.step = _optimiser(self.model, config.train), checkpoint.step
         restore_optimiser(self.optimiser, checkpoint.tensors)

@@ -92,7 +92,7 @@ def test_what_leaves_the_picture_uncovers_all():
 def test_the_mixture_is_each_end_at_its_end():
     first, second = (layers(torch.rand(HEIGHT, WIDTH)).sums for _ in range(2))
     for share, end in ((0.0, first), (1.0, second)):
-        found = mixed(first, second, share)
+        found = mixed({3: first, 5: second}, 3 + 2 * share)
         assert torch.equal(found.static["rgb"], end.static["rgb"])
         assert torch.equal(found.dynamic["t"], end.dynamic["t"])
 
@@ -126,3 +126,42 @@ def test_a_camera_that_looks_away_sees_nothing_between_frames(renderer):
     shot = shot_of(renderer.model, 0, 0.5)
     away = replace(shot, c2w=shot.c2w * torch.tensor([1.0, -1, -1, 1]))
     assert ShotRenderer(renderer.model).render(away, ["opacity"])["opacity"].sum() == 0
+
+
+def test_held_out_frames_are_made_of_their_neighbours(renderer):
+    """Not of the field at their own time, which saw no picture."""
+    held_out = replace(renderer, model=replace(renderer.model, held_out=(1, 2)))
+    with torch.no_grad():
+        renderer.model.field.dynamic.mlp.weights[-1][5:11] = 0  # no flow: what is carried stands still
+        renderer.model.field.dynamic.mlp.biases[-1][5:11] = 0
+    shown = {time: renderer.render(shot_of(renderer.model, 1, time), ["rgb"])["rgb"] for time in (0, 1, 2, 3)}
+    for time, share in ((1, 1 / 3), (2, 2 / 3)):
+        made = held_out.render(shot_of(renderer.model, 1, time), ["rgb"])["rgb"]
+        torch.testing.assert_close(made, torch.lerp(shown[0], shown[3], share), rtol=1e-3, atol=1e-3)
+        assert (made - shown[time]).abs().max() > 0.05
+    assert torch.equal(held_out.render(shot_of(renderer.model, 1, 3), ["rgb"])["rgb"], shown[3])
+
+
+def test_before_the_first_trained_frame_there_is_that_frame_alone(renderer):
+    held_out = replace(renderer, model=replace(renderer.model, held_out=(0, 3)))
+    with torch.no_grad():
+        renderer.model.field.dynamic.mlp.weights[-1][5:11] = 0
+        renderer.model.field.dynamic.mlp.biases[-1][5:11] = 0
+    for time, nearest in ((0, 1), (3, 2)):
+        made = held_out.render(shot_of(renderer.model, 1, time), ["rgb"])["rgb"]
+        shown = renderer.render(shot_of(renderer.model, 1, nearest), ["rgb"])["rgb"]
+        torch.testing.assert_close(made, shown, rtol=1e-3, atol=1e-3)
+
+
+def test_a_point_goes_on_with_its_flow_for_as_many_frames_as_it_is_carried(renderer):
+    """Two frames on it has gone as far as with twice the flow in one."""
+    model = renderer.model
+    far = replace(renderer, model=replace(model, held_out=(1, 2, 3)))
+    made = []
+    for flow, time in ((1.0, 2.0), (2.0, 1.0)):
+        with torch.no_grad():
+            model.field.dynamic.mlp.weights[-1][5:11] = 0
+            model.field.dynamic.mlp.biases[-1][5:11] = torch.tensor([flow, 0, 0, 0, 0, 0])
+        made.append(far.render(shot_of(model, 0, time), ["rgb"])["rgb"])
+    torch.testing.assert_close(*made, rtol=1e-4, atol=1e-4)
+    assert (made[0] - far.render(shot_of(model, 0, 0.0), ["rgb"])["rgb"]).abs().max() > 0.05

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -26,14 +27,14 @@ run, out, height, width, limit = *map(Path, sys.argv[1:3]), *map(int, sys.argv[3
 model, files = load_run(run, "cpu"), files_of(PROTOCOL)
 shot = shot_of(model, 2, 2).resized(height, width)
 renderer = ShotRenderer(model)
-renderer = bounded(renderer, limit, height * width, bytes_of_files(renderer, files))
+renderer = bounded(renderer, limit, height * width, bytes_of_files(renderer, PROTOCOL))
 write_view(renderer, shot, files, out / "0")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 """
 
 
 def test_tiles_shrink_with_the_memory_and_end(renderer):
-    held = bytes_of_files(renderer, files_of(PROTOCOL))
+    held = bytes_of_files(renderer, PROTOCOL)
     plenty = bounded(renderer, 1000, 100, held)
     assert plenty.tile_bytes == renderer.tile_bytes
     with pytest.raises(UserError, match=r"--max-memory must be at least [\d.]+G for 100000000000 pixels") as refused:
@@ -47,6 +48,13 @@ def test_times_between_frames_hold_more(renderer):
     at_frames = bytes_of_pictures(renderer, [shot], ["rgb", "depth"])
     assert at_frames == 3 + 3 + 2 * 3
     assert bytes_of_pictures(renderer, [shot, shot.at(1.5)], ["rgb", "depth"]) > at_frames + 300
+
+
+def test_held_out_frames_hold_more(renderer):
+    held_out = replace(renderer, model=replace(renderer.model, held_out=(1,)))
+    shot, shown = shot_of(renderer.model, 1, 1), ["rgb", "depth"]
+    for of, what in ((bytes_of_pictures, ([shot], shown)), (bytes_of_files, (shown,))):
+        assert of(held_out, *what) > of(renderer, *what) + 300
 
 
 @pytest.mark.slow
