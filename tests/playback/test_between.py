@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from saff_fast.playback.between import Layers, mixed, moved_layers
+from saff_fast.playback.between import Layers, mixed, moved_layers, steadied
 from saff_fast.playback.modalities import MODALITIES
 from saff_fast.playback.renderer import ShotRenderer
 from saff_fast.playback.shot import shot_of
@@ -165,3 +165,38 @@ def test_a_point_goes_on_with_its_flow_for_as_many_frames_as_it_is_carried(rende
         made.append(far.render(shot_of(model, 0, time), ["rgb"])["rgb"])
     torch.testing.assert_close(*made, rtol=1e-4, atol=1e-4)
     assert (made[0] - far.render(shot_of(model, 0, 0.0), ["rgb"])["rgb"]).abs().max() > 0.05
+
+
+def test_flow_is_averaged_over_what_is_covered():
+    coverage = torch.zeros(48, 32)
+    coverage[10:30, 5:25] = torch.rand(20, 20) + 0.5
+    flow = torch.tensor([2.0, -1.0]).expand(48, 32, 2).clone()
+    flow[coverage == 0] = 77.0  # of nothing, and to be left out
+    steady = steadied(flow, coverage)
+    torch.testing.assert_close(steady[coverage > 0], flow[coverage > 0])
+    assert steady[coverage == 0].abs().max() == 0
+    flow[20, 15] += 9  # one pixel that parts from its neighbours
+    bumped = steadied(flow, coverage)
+    share = coverage[20, 15] / coverage[19:22, 14:17].sum()  # a square of 48 / 16 rows
+    torch.testing.assert_close(bumped[20, 15], steady[20, 15] + 9 * share)
+    assert torch.equal(bumped[15], steady[15])
+
+
+def test_cracks_are_closed_and_edges_stay():
+    """A mover that is stretched by half has pixels on which less than one lands; its outline is where it was taken."""
+    coverage = torch.zeros(12, 40)
+    coverage[3:9, 4:20] = 1
+    stretched = torch.zeros(12, 40, 2)
+    stretched[..., 0] = (torch.arange(40) - 4) / 2
+    stretched[coverage == 0] = 0
+    given = layers_of(coverage)
+    moved = moved_layers(given, stretched).dynamic["opacity"].view(12, 40)
+    assert moved[3:9, 4:26].min() > 0.99
+    assert moved[:, 28:].max() == 0
+    assert moved[:3].max() == moved[9:].max() == 0
+
+
+def layers_of(coverage):
+    ones = {name: torch.ones(coverage.numel(), 1) for name in ("opacity", "t")}
+    static = {name: value * (1 - coverage.view(-1, 1)) for name, value in ones.items()}
+    return Layers(RaySums(static, {name: value * coverage.view(-1, 1) for name, value in ones.items()}), ones)
