@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 import torch
 
@@ -8,6 +10,13 @@ DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, _NO_CUDA])]
 @pytest.fixture(params=DEVICES)
 def device(request):
     return torch.device(request.param)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible():
+    """Shells start what runs in the background with Ctrl-C ignored, which the processes of tests would inherit."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

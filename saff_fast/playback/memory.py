@@ -16,7 +16,7 @@ _TILE_SHARE = 0.5
 
 
 def bytes_of_files(renderer: ShotRenderer, modalities: Collection[Modality]) -> int:
-    """What the files of a view hold by the pixel until they are written, and what splatting holds for untrained frames."""
+    """What a view's files hold by the pixel until they are written, and what splatting holds for untrained frames."""
     n_semantic = renderer.model.field.static_semantics.out_features
     sizes = [file.bytes_per_pixel or 2 * n_semantic for file in files_of(modalities)]
     return _with_copies(sizes) + (renderer.layer_bytes(modalities) if renderer.model.held_out else 0)
