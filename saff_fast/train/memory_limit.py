@@ -6,6 +6,7 @@ have about as many samples or fewer.
 """
 
 import ctypes
+import re
 import resource
 import sys
 from collections.abc import Callable
@@ -61,11 +62,11 @@ def fitting_rays(limit: float, wanted: int, beside: Beside, trial: Callable[[int
     device, reserve = beside.device, beside.reserve
     before = largest(bytes_in_use(device) + reserve)
     fewest = n_rays = min(_FEWEST, wanted)
-    if largest(_peak(device)) > limit * _GIB:
-        _refuse(limit, largest(_peak(device)), n_rays)
+    if largest(peak(device)) > limit * _GIB:
+        _refuse(limit, largest(peak(device)), n_rays)
     while True:
         trial(n_rays)
-        step = _SLACK * (largest(_peak(device) + reserve) - before)
+        step = _SLACK * (largest(peak(device) + reserve) - before)
         fitting = int(n_rays * (limit * _GIB - before) / max(step, 1.0))
         if fitting < fewest:
             _refuse(limit, before + step, n_rays)
@@ -92,15 +93,20 @@ def bytes_in_use(device: torch.device) -> float:
         return torch.cuda.memory_allocated(device)
     statm = Path("/proc/self/statm")
     if not statm.is_file():
-        return _peak(device)
+        return peak(device)
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)  # what was freed and kept is not in use
     return int(statm.read_text().split()[1]) * resource.getpagesize()
 
 
-def _peak(device: torch.device) -> float:
-    """The most bytes in use so far."""
+def peak(device: torch.device) -> float:
+    """The most bytes in use so far.
+
+    On Linux `getrusage` starts at what the process held that started this one, so the kernel's own mark is read.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
+    status = Path("/proc/self/status")
+    mark = re.search(r"VmHWM:\s*(\d+)", status.read_text()) if status.is_file() else None
+    return int(mark[1]) * 1024 if mark else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT

@@ -14,13 +14,15 @@ from saff_fast.playback.views import PROTOCOL
 
 HEIGHT, WIDTH, LIMIT = 2160, 3840, 4.0
 RENDER_4K = """
-import resource, sys
+import sys
 from pathlib import Path
+import torch
 from saff_fast.playback.files import files_of, write_view
 from saff_fast.playback.memory import bounded, bytes_of_files
 from saff_fast.playback.renderer import ShotRenderer
 from saff_fast.playback.shot import shot_of
 from saff_fast.playback.views import PROTOCOL
+from saff_fast.train.memory_limit import peak
 from saff_fast.train.rendering import load_run
 
 run, out, height, width, limit = *map(Path, sys.argv[1:3]), *map(int, sys.argv[3:5]), float(sys.argv[5])
@@ -29,7 +31,7 @@ shot = shot_of(model, 2, 2).resized(height, width)
 renderer = ShotRenderer(model)
 renderer = bounded(renderer, limit, height * width, bytes_of_files(renderer, PROTOCOL))
 write_view(renderer, shot, files, out / "0")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+print(peak(torch.device("cpu")) / 2**30)
 """
 
 
@@ -59,7 +61,7 @@ def test_held_out_frames_hold_more(renderer):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss is in KiB on Linux only")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak is of this process on Linux only")
 def test_a_4k_frame_of_all_maps_stays_within_4_gib(finished, tmp_path):
     arguments = map(str, (finished, tmp_path, HEIGHT, WIDTH, LIMIT))
     done = subprocess.run([sys.executable, "-c", RENDER_4K, *arguments], capture_output=True, text=True)

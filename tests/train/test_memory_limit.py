@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from saff_fast.train.run import train
 from tests.train.runs import assert_same_state, final_state, metrics
 
 GIB = 2**30
+STATUS = Path("/proc/self/status").read_text() if Path("/proc/self/status").is_file() else ""
 CPU = torch.device("cpu")
 
 
@@ -27,7 +29,7 @@ class Machine:
     def __init__(self, monkeypatch, held, per_ray):
         self.held, self.per_ray, self.most, self.tried = held, per_ray, held, []
         monkeypatch.setattr(memory_limit, "bytes_in_use", lambda device: self.held * GIB)
-        monkeypatch.setattr(memory_limit, "_peak", lambda device: self.most * GIB)
+        monkeypatch.setattr(memory_limit, "peak", lambda device: self.most * GIB)
 
     def step(self, n_rays):
         self.tried.append(n_rays)
@@ -94,12 +96,37 @@ def test_a_resumed_run_keeps_its_rays(scene_folder, tmp_path, tiny_config, monke
     assert len(metrics(run)) == 12
 
 
-MEASURED = """
-import json, resource, sys
+PEAK = """
+import json, os, sys
+import torch
+from saff_fast.train.memory_limit import peak
+"""
+LARGE = (
+    PEAK
+    + """
+held = b"x" * 2**29
+before = peak(torch.device("cpu"))
+os.execv(sys.executable, [sys.executable, "-c", sys.argv[1], json.dumps(before)])
+"""
+)
+MEASURED = (
+    PEAK
+    + """
 from saff_fast.cli.main import main
 code = main(sys.argv[1:])
-print(json.dumps({"code": code, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+print(json.dumps({"code": code, "peak": peak(torch.device("cpu"))}))
 """
+)
+
+
+@pytest.mark.skipif("VmHWM" not in STATUS, reason="the kernel keeps no mark of its own")
+def test_the_peak_is_that_of_this_program():
+    """Not of what started it."""
+    says = PEAK + "print(json.dumps([float(sys.argv[1]), peak(torch.device('cpu'))]))"
+    done = subprocess.run([sys.executable, "-c", LARGE, says], capture_output=True, text=True, check=True)
+    before, after = json.loads(done.stdout)
+    assert before > 2**29
+    assert after < before - 2**28
 
 
 @pytest.mark.slow

@@ -125,8 +125,8 @@ def test_many_frames_need_no_more_than_their_share(tmp_path, tiny_config):
         tiny_config(steps=5, device="cpu"), occupancy=dataclasses.replace(tiny_config().occupancy, resolution=32)
     )
     (tmp_path / "tiny.toml").write_text(dump_config(config))
-    code = "import sys; from saff_fast.cli.main import main; import resource; code = main(sys.argv[1:]); "
-    code += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024); sys.exit(code)"
+    code = "import sys, torch; from saff_fast.cli.main import main; from saff_fast.train.memory_limit import peak; "
+    code += "code = main(sys.argv[1:]); print(peak(torch.device('cpu'))); sys.exit(code)"
     for n_frames in (100, 300):
         scene = still_scene(tmp_path / f"scene{n_frames}", n_frames)
         arguments = ["train", scene, "--out", tmp_path / f"run{n_frames}", "--config", tmp_path / "tiny.toml"]
