@@ -1,4 +1,4 @@
-"""Line plots on logarithmic axes as SVG text: no more than the report needs."""
+"""Line plots on logarithmic axes, or a linear one of x, as SVG text: no more than the report needs."""
 
 import math
 from collections.abc import Sequence
@@ -47,17 +47,28 @@ class _Axis:
         return within if len(within) > 1 else [float(f"{end:.3g}") for end in (self.low, self.high)]
 
 
-def plot(title: str, x_label: str, lines: Sequence[Line]) -> str:
-    """An SVG document; ticks of x at the points themselves."""
+class _LinearAxis(_Axis):
+    """The same, in proportion to their distance."""
+
+    def __call__(self, value: float) -> float:
+        return self.begin + (value - self.low) / (self.high - self.low) * (self.end - self.begin)
+
+
+def plot(title: str, x_label: str, lines: Sequence[Line], linear_x: bool = False) -> str:
+    """An SVG document; ticks of x at the points themselves, or at every fifth value of a linear axis."""
     points = [point for line in lines for point in line.points]
-    x_axis = _Axis.around([x for x, _ in points], _LEFT, WIDTH - _RIGHT)
+    along = sorted({x for x, _ in points})
+    if linear_x:
+        x_axis: _Axis = _LinearAxis(along[0], max(along[-1], along[0] + 1), _LEFT, WIDTH - _RIGHT)
+    else:
+        x_axis = _Axis.around(along, _LEFT, WIDTH - _RIGHT)
     y_axis = _Axis.around([y for _, y in points], HEIGHT - _BOTTOM, _TOP)
     parts = [_text(WIDTH / 2, 18, title, "middle", "bold"), _text(WIDTH / 2, HEIGHT - 8, x_label, "middle")]
     for value in y_axis.ticks():
         y = y_axis(value)
         parts.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
         parts.append(_text(_LEFT - 6, y + 4, f"{value:g}", "end"))
-    for value in sorted({x for x, _ in points}):
+    for value in [x for x in along if x % 5 == 0] if linear_x else along:
         parts.append(_text(x_axis(value), HEIGHT - _BOTTOM + 16, f"{value:g}", "middle"))
     legend = _free_rows([y_axis(y) for _, y in points], 15 * len(lines))
     for i, line in enumerate(lines):

@@ -6,10 +6,12 @@ import json
 import math
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
 
 from saff_fast import config, files
 from saff_fast.scene.synthetic import SyntheticScene
@@ -254,6 +256,34 @@ def test_points_left_out_are_a_tenth_and_the_trusted_half_is_told_apart(benchmar
 def test_ticks(benchmark, values, ticks):
     axis = benchmark("svg")._Axis.around(values, 0, 100)
     assert axis.ticks() == pytest.approx(ticks)
+
+
+def test_depth_of_movers_is_that_of_their_pixels(benchmark):
+    depth = np.full((10, 10), 4.0)
+    depth[:5, :5], depth[9, 9] = 2.0, np.inf
+    shares = torch.zeros(10, 10)
+    shares[:5, :5] = 0.9
+    views = [SimpleNamespace(pose=0), SimpleNamespace(pose=7)]
+    renders = SimpleNamespace(
+        trained_inputs=lambda: views,
+        depth=lambda view: depth,
+        dynamic=lambda view: shares if view.pose == 0 else torch.zeros(10, 10),
+    )
+    found = benchmark("mover_depth").by_frame(renders)
+    assert found["movers"] == {0: 2.0}
+    assert found["nearest static"] == {0: 4.0, 7: 2.0}
+    assert found["static"] == {0: 4.0, 7: 4.0}
+
+
+def test_a_linear_axis_has_equal_steps(benchmark):
+    svg = benchmark("svg")
+    lines = [svg.Line("a", "#000", [(x, 1.0 + x) for x in range(11)])]
+    root = ElementTree.fromstring(svg.plot("title", "frame", lines, linear_x=True))
+    places = [float(node.attrib["cx"]) for node in root.iter("{http://www.w3.org/2000/svg}circle")]
+    np.testing.assert_allclose(np.diff(places), np.diff(places)[0], atol=0.11)
+    texts = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"0", "5", "10"} <= set(texts)
+    assert "3" not in texts
 
 
 @pytest.mark.slow
