@@ -1,6 +1,7 @@
 """The multiresolution hash grid as a module."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -25,11 +26,20 @@ class HashGrid(nn.Module):
         self.layout = layout
         self.backend = backend
         self.table = nn.Parameter(torch.empty(layout.n_entries, layout.n_features).uniform_(-1e-4, 1e-4))
+        self.register_buffer("openness", torch.ones(layout.n_outputs))
         self._encode = _encoder(layout, backend)
+
+    def open(self, share: float) -> None:
+        """Open the coarsest `share` of the levels, the last of them partly; the others encode nothing and do not learn.
+
+        Coarse to fine as in Nerfies, section 3.5, and BARF, equation 14, with a linear window.
+        """
+        levels = torch.arange(self.layout.n_outputs, device=self.openness.device) // self.layout.n_features
+        self.openness.copy_((share * self.layout.n_levels - levels).clamp(0, 1))
 
     def forward(self, positions: Float[Tensor, "n n_dims"]) -> Float[Tensor, "n n_outputs"]:
         """Encodings of `positions` in the unit cube."""
-        return self._encode(positions, self.table)
+        return self._encode(positions, self.table) * self.openness
 
     def displaced(
         self,
@@ -39,7 +49,8 @@ class HashGrid(nn.Module):
     ) -> FlowSamples:
         """Encodings at `positions + flows` at the neighbour `times`, and where that is."""
         if self.backend == "native":
-            return flow_sample(positions, flows, times, self.table, self.layout)
+            there = flow_sample(positions, flows, times, self.table, self.layout)
+            return replace(there, encodings=there.encodings * self.openness)
         points = torch.cat([positions + flows, times.unsqueeze(-1)], dim=-1)
         encodings = self(points.flatten(0, 1)).unflatten(0, times.shape)
         return in_torch.placed(points[..., :3], times, encodings)

@@ -178,6 +178,9 @@ class ReferenceField(nn.Module):
         self.static_semantics = _identity(n_semantic)
         self.dynamic_semantics = _identity(n_semantic)
 
+    def advance(self, progress: float) -> None:
+        """Nothing: the published networks are whole from the beginning."""
+
 
 def _identity(n: int) -> nn.Linear:
     layer = nn.Linear(n, n).requires_grad_(False)

@@ -139,6 +139,7 @@ class Trainer:
         batch, generator = self.batch(moment.step, train.rays, self.objective.moving_rays(moment, train.moving_rays))
         for group in self.optimiser.param_groups:
             group["lr"].fill_(self._step_size * learning_rate(config, moment))
+        self.model.field.advance(moment.progress)
         share = torch.full((), moment.progress, device=batch.jitter.device)
         terms, statistics = self.update(batch, moment, share, self._budget(batch))
         self.step += 1
