@@ -306,7 +306,7 @@ class Session:
             self._pace.took(self._kind(task.look), task.rows, took)
         self._shown_at.append(time.monotonic())
         final = task.rows >= task.look.full_rows
-        self.statistics = Statistics(
+        statistics = Statistics(
             pictures=self.statistics.pictures + 1,
             milliseconds=took * 1e3,
             per_second=self._rate(),
@@ -318,10 +318,11 @@ class Session:
             checkpoint=loaded.name,
         )
         self._screen.show(drawn, final)
+        self.statistics = statistics
         if self._player is not None or task.look.time != self._told_time:
             self._told_time = task.look.time
             self._screen.moved(task.look.time, self._player is not None)
-        self._screen.tell(self.statistics)
+        self._screen.tell(statistics)
 
     def _picture(
         self, loaded: Loaded, objects: ObjectModel | None, task: _Task, stop: Callable[[], bool]
