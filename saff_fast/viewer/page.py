@@ -39,8 +39,6 @@ class Page:
     def __init__(self, client: viser.ClientHandle, opened: OpenRun, beside: Beside | None) -> None:
         self.client, self.opened = client, opened
         self.session = Session(opened, self, beside)
-        self._follow(client.camera)
-        client.camera.on_update(self.guarded(self._follow))
         tabs = client.gui.add_tab_group()
         with tabs.add_tab("View"):
             self._view = ViewTab(self)
@@ -51,6 +49,8 @@ class Page:
         with tabs.add_tab("Statistics"):
             self._statistics = client.gui.add_markdown("No picture yet.")
         client.scene.on_click()(self.guarded(self._click))
+        client.camera.on_update(self.guarded(self._follow))
+        self._follow(client.camera)  # from here on there are pictures
         if beside is None:
             self._draw_cameras()
 
