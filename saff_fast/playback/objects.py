@@ -15,7 +15,7 @@ from torch import Tensor
 from saff_fast.errors import UserError
 from saff_fast.files import read_json, read_npz, save_json
 from saff_fast.segment.kmeans import assign
-from saff_fast.segment.labels import palette
+from saff_fast.segment.labels import EDITED, palette
 
 FORMAT = "saff-fast objects"
 MOST_OBJECTS = 65535
@@ -129,7 +129,7 @@ def _found(run: Path) -> Path:
 
 
 def _edited(run: Path) -> Path:
-    return run / "segment" / "edited.json"
+    return run / "segment" / EDITED
 
 
 def _read_edited(path: Path) -> ObjectModel:

@@ -114,4 +114,4 @@ class Tab:
 
     def _field(self, label):
         row = f"//label[normalize-space()='{label}']/ancestor::div[contains(@class,'mantine-Flex-root')][1]"
-        return self.page.locator(f"{row}//input[@type='text']").locator("visible=true")
+        return self.page.locator(f"{row}//input[not(@type) or @type='text']").locator("visible=true")
