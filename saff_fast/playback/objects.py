@@ -136,7 +136,7 @@ def _read_edited(path: Path) -> ObjectModel:
     content = read_json(path)
     try:
         return _parsed(content)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, RuntimeError) as error:
         raise UserError(
             f"{path} must hold objects as `saff-fast view` saves them, got {error!r}; remove it for those of `segment`"
         ) from error

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _NOTHING = "0: background"
 _MOST_CLUSTERS = 32
-_THRESHOLD, _HIGHEST_THRESHOLD = 0.07, 0.5
+_THRESHOLD, _HIGHEST_THRESHOLD = 0.07, 1.0
 
 
 class ObjectsTab:
@@ -60,11 +60,16 @@ class ObjectsTab:
         self._session.change(lambda look: replace(look, selected=label))
 
     def list_objects(self) -> None:
+        """Offer other objects, of other clusters."""
+        self._cluster = -1
+        self._list()
+
+    def _list(self) -> None:
         """Offer the objects that there are now."""
         titles, objects = self._titles(), self._session.objects
         kept = self._label if objects is not None and self._label in objects.ids else 0
         self._chosen.options = self._other.options = titles
-        self.select(kept, -1)
+        self.select(kept, self._cluster)
 
     def _titles(self) -> tuple[str, ...]:
         objects = self._session.objects
@@ -78,7 +83,7 @@ class ObjectsTab:
 
     def _edit(self, change: Callable[[ObjectModel], ObjectModel]) -> None:
         self._session.edit(change(self._known()))
-        self.list_objects()
+        self._list()
 
     def _rename(self, name: Any) -> None:
         self._edit(lambda objects: named(objects, self._label, str(name)))
@@ -106,7 +111,7 @@ class ObjectsTab:
         objects = self._known()
         changed, label = split(objects, self._cluster, features.to(objects.prototypes.device))
         self._session.edit(changed)
-        self.list_objects()
+        self._list()
         self.select(label, self._cluster)
 
     def _regroup(self) -> None:

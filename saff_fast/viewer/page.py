@@ -26,8 +26,9 @@ _LOG = logging.getLogger(__name__)
 _JPEG_QUALITY = 80
 _NOTICE_SECONDS = 8.0
 _MOST_FRUSTA = 60
-_FRUSTUM = 0.06
-"""Size of a drawn camera in terms of the distance to the middle of the scene."""
+_FRUSTUM = 0.1
+"""Size of a drawn camera in terms of how far the cameras are apart."""
+_LINE = 2.0  # pixels
 _CAMERA_COLOUR = (240, 140, 30)
 
 Callback = Callable[[Any], None]
@@ -149,8 +150,9 @@ class Page:
         self.session.click(x, y)
 
     def _draw_cameras(self) -> None:
-        model, scales = self.opened.loaded.model, self.opened.loaded.scales
-        size = _FRUSTUM * scales.nearest
+        model = self.opened.loaded.model
+        centres = model.cameras.c2w[:, :, 3]
+        size = _FRUSTUM * max(float((centres.amax(0) - centres.amin(0)).norm()), 1e-3)
         step = -(-model.n_frames // _MOST_FRUSTA)
         for frame in range(0, model.n_frames, step):
             shot = shot_of(model, frame, frame)
@@ -159,6 +161,8 @@ class Page:
                 fov=np.radians(vertical_fov(shot)),
                 aspect=shot.width / shot.height,
                 scale=size,
+                thickness=_LINE,
+                thickness_units="screen",
                 color=_CAMERA_COLOUR,
                 wxyz=quaternion(shot.c2w.numpy()),
                 position=shot.c2w[:, 3].double().numpy(),

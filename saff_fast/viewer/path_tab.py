@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from saff_fast.viewer.page import Page
 
 _COLOUR = (60, 160, 250)
-_FRUSTUM = 0.05
+_BALL = 0.01
+"""Radius of a drawn key in terms of the nearest depth."""
+_LINE = 3.0  # pixels
 _LONGEST_GAP = 60.0
 
 
@@ -59,16 +61,18 @@ class PathTab:
         self._state.content = f"{n_keys} keys, {draft.seconds:g} s" if n_keys else "No key yet."
         for node in self._drawn:
             node.remove()
-        scene, size = self._page.client.scene, _FRUSTUM * self._page.opened.loaded.scales.nearest
+        scene, size = self._page.client.scene, _BALL * self._page.opened.loaded.scales.nearest
         centres = np.array([key.c2w[:, 3] for key in draft.path.keys])
         self._drawn = [
-            scene.add_icosphere(f"/path/{number}", radius=size / 4, color=_COLOUR, position=centre)
+            scene.add_icosphere(f"/path/{number}", radius=size, color=_COLOUR, position=centre)
             for number, centre in enumerate(centres)
         ]
         if n_keys > 1:
             points = np.stack([centres[:-1], centres[1:]], axis=1).astype(np.float32)
             colours = np.broadcast_to(np.array(_COLOUR, np.uint8), points.shape)
-            self._drawn.append(scene.add_line_segments("/path/line", points, colours))
+            self._drawn.append(
+                scene.add_line_segments("/path/line", points, colours, thickness=_LINE, thickness_units="screen")
+            )
 
     def _save(self):
         draft = self._session.draft.at_rate(number(self._fps.value, 1, 60))

@@ -156,7 +156,7 @@ def test_the_number_of_clusters_and_the_threshold_act_at_once(tab):
     tab.number("Clusters", 3)
     eventually(lambda: len(tab.session.objects.object_of) == 3)
     tab.shows(tab.expected())
-    tab.number("Saliency threshold", 0.5)
+    tab.number("Saliency threshold", 1)
     eventually(lambda: tab.session.objects.ids == ())
     assert not tab.expected().any()
     tab.press("Back to what is saved")
