@@ -1,11 +1,11 @@
 # Every target sets up what it needs from nothing and reuses what is there, a virtual environment made by hand too.
 PYTHON ?= python3
-EXTRAS ?= cpu,crf,process,ray,video,log,dev
+EXTRAS ?= cpu,crf,process,ray,video,viewer,log,dev
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: env demo test test-slow lint cuda clean
+.PHONY: env demo test test-slow browser lint cuda clean
 
 env: $(VENV)/.built
 
@@ -34,7 +34,12 @@ demo: env
 test: env
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: env
+# The tests of the viewer drive a browser; without one, and without the right to install it, they are skipped.
+APT := apt-get install -qq -y --no-install-recommends chromium
+browser:
+	@if ! command -v chromium && [ "$$(id -u)" = 0 ] && command -v apt-get; then $(APT) || { apt-get update -qq && $(APT); } || true; fi >/dev/null 2>&1
+
+test-slow: env browser
 	$(BIN)/python -m pytest -m slow
 
 lint: env

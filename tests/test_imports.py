@@ -30,9 +30,10 @@ ALLOWED = {
     "evaluate": {"train", "playback", *MIDDLE, "ops", "geometry", "backends", *BASE},
     "preparation": {*MIDDLE, "frame_priors", "capture", "geometry", *BASE},
     "saff": {"train", "fields", "render", "scene", "geometry", *BASE},
+    "viewer": {"playback", "train", "render", "segment", "scene", "backends", *BASE},
     "playback": {"train", "fields", "render", "segment", "scene", "geometry", "ops", "backends", *BASE},
     "__main__": {"cli"},
-    "cli": {*WIRING, "playback", "saff", "capture", *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
+    "cli": {*WIRING, "viewer", "playback", "saff", "capture", *MIDDLE, "ops", "geometry", "backends", "kernels", *BASE},
 }
 """What each top-level module or folder may import beside itself; anything may import the package's own version."""
 

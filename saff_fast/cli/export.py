@@ -34,6 +34,7 @@ def export(
     from saff_fast.playback.exports.masks import export_masks
     from saff_fast.playback.exports.surfaces import export_depth, export_points
     from saff_fast.playback.exports.tracks import export_tracks
+    from saff_fast.playback.objects import ObjectModel
     from saff_fast.playback.settings import RenderSettings, open_renderer
 
     if not 0 < scale <= 100:
@@ -42,7 +43,7 @@ def export(
     if kind == "masks":
         print(f"Exported: {export_masks(run, out)}")
         return
-    labelled = kind == "points" and (run / "segment" / "model.npz").is_file()
+    labelled = kind == "points" and ObjectModel.exists(run)
     renderer = open_renderer(run, RenderSettings(device=device), ["labels"] if labelled else [])
     last = renderer.model.n_frames - 1
     if not 0 <= time <= last:

@@ -18,6 +18,7 @@ from saff_fast.cli.prepare import prepare
 from saff_fast.cli.render import render
 from saff_fast.cli.segment import segment
 from saff_fast.cli.train import train
+from saff_fast.cli.view import view
 from saff_fast.errors import SaidElsewhere, UserError
 
 # The subcommands' modules import torch inside the functions, so that help appears at once.
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
         evaluate,
         collect,
         export,
+        view,
         import_checkpoint,
         doctor,
     )

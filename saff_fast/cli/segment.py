@@ -25,4 +25,6 @@ def segment(
 
     report = segment_run(run, override(SegmentConfig(), assignments))
     print(f"{report.n_clusters} clusters, {report.n_merged} after merging, {report.n_objects} objects")
+    if report.set_aside is not None:
+        print(f"Objects edited by hand were set aside: {report.set_aside}")
     print(report.warning or f"Masks: {run / 'segment' / 'final'}")

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from saff_fast.cli.quantities import gibibytes, seconds
+from saff_fast.cli.view import beside_training, check_viser
 from saff_fast.errors import UserError
 
 if TYPE_CHECKING:
     from saff_fast.saff.options import Translation
     from saff_fast.train.config import ExperimentConfig
+    from saff_fast.train.record import Progress
 
 _OF_PRESET = "(default: the preset's)"
 _ODD_EVEN = ("even", "odd")
@@ -34,6 +36,7 @@ def train(
     time_budget: Annotated[str | None, tyro.conf.arg(metavar="TIME", help_behavior_hint="(default: none)")] = None,
     max_memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE", help_behavior_hint="(default: none)")] = None,
     tensorboard: bool = False,
+    view: bool = False,
     saff_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")] = None,
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")] = None,
     assignments: Annotated[
@@ -55,6 +58,7 @@ def train(
         time_budget: Train this long instead, annealed to the end; not reproducible [90s, 10m, 1h30m].
         max_memory: Fewer rays a step if need be, to stay within this memory [8G, 500M].
         tensorboard: Write RUN/tensorboard too.
+        view: Show the newest checkpoint in the browser meanwhile, as `saff-fast view RUN` does.
         saff_config: Configuration file of SAFF, such as config_balloon1-2_4.txt.
         config: TOML file with the keys that differ from the preset.
         assignments: One key, such as field.static.n_levels=14.
@@ -80,15 +84,24 @@ def train(
     from saff_fast.distributed import joined, rank
     from saff_fast.train.run import train as run_train
 
+    if view:
+        check_viser()
+
     notes = {} if published is None else {"saff_config.txt": f"{published}\n"}
-    with joined(resolved.train.device), ProgressLine() as line:
+    with joined(resolved.train.device), ProgressLine() as line, beside_training(out) as start_view:
+
+        def report(progress: "Progress") -> None:
+            line.show(describe(progress))
+            if view:
+                start_view()
+
         if rank() == 0 and published is not None:
             line.note(str(published))
         run_train(
             scene,
             out,
             resolved,
-            report=lambda progress: line.show(describe(progress)),
+            report=report,
             notice=line.note,
             tensorboard=tensorboard,
             notes=notes,

@@ -53,14 +53,17 @@ class PictureScales:
 
 
 def picture(
-    name: Modality, values: Float[ndarray, "h w ..."] | Integer[ndarray, "h w"], scales: PictureScales
+    name: Modality,
+    values: Float[ndarray, "h w ..."] | Integer[ndarray, "h w"],
+    scales: PictureScales,
+    colours: str | None = None,
 ) -> Picture:
-    """A map as an RGB picture."""
+    """A map as an RGB picture; `colours` is one of `render.colours.COLOUR_MAPS` for maps of numbers, or None."""
     match name:
         case "rgb" | "static" | "dynamic":
             return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
         case "depth":
-            return depth_colours(values, scales.nearest, scales.farthest)
+            return depth_colours(values, scales.nearest, scales.farthest, colours or "turbo")
         case "flow" | "flow_bw":
             return flow_colours(values, scales.largest_flow * values.shape[1])
         case "scene_flow":
@@ -70,4 +73,4 @@ def picture(
         case "labels":
             return scales.palette[np.clip(values, 0, len(scales.palette) - 1)]
         case _:
-            return share_colours(values)
+            return share_colours(values, colours or "viridis")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,9 +13,13 @@ from numpy import ndarray
 from torch import Tensor
 
 from saff_fast.errors import UserError
-from saff_fast.files import read_npz
+from saff_fast.files import read_json, read_npz, save_json
 from saff_fast.segment.kmeans import assign
-from saff_fast.segment.labels import palette
+from saff_fast.segment.labels import EDITED, palette
+
+FORMAT = "saff-fast objects"
+MOST_OBJECTS = 65535
+"""Largest label: those of 16-bit masks."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,20 @@ class ObjectModel:
     """RGB of the objects that do not have their colour of `segment.labels.palette`."""
 
     @staticmethod
+    def exists(run: Path) -> bool:
+        """Whether the run has objects: found by `segment`, or edited by hand."""
+        return _edited(run).is_file() or _found(run).is_file()
+
+    @staticmethod
     def load(run: Path) -> "ObjectModel":
-        """What `segment` left in the run.
+        """What was edited by hand in the run, otherwise what `segment` left there.
 
         Raises:
-            UserError: if the run is not segmented, or the file is damaged.
+            UserError: if the run has no objects, or their file is damaged.
         """
-        path = run / "segment" / "model.npz"
+        if _edited(run).is_file():
+            return _read_edited(_edited(run))
+        path = _found(run)
         if not path.is_file():
             raise UserError(f"{run} must be segmented, but {path} is missing; run `saff-fast segment {run}` first.")
         stored = read_npz(path, "centroids", "prototypes", "ids", "n_objects")
@@ -51,6 +62,24 @@ class ObjectModel:
         unit = np.array_equal(centroids, prototypes)
         object_of = np.where(ids <= stored["n_objects"], ids, 0)
         return ObjectModel(torch.from_numpy(prototypes).float(), unit, torch.from_numpy(object_of).long())
+
+    @staticmethod
+    def is_edited(run: Path) -> bool:
+        """Whether `load` reads what was edited by hand."""
+        return _edited(run).is_file()
+
+    def save(self, run: Path) -> Path:
+        """Write the objects as edited by hand, which `load` prefers; says where to."""
+        path = _edited(run)
+        clusters = [
+            {"object": label, "prototype": prototype}
+            for label, prototype in zip(self.object_of.tolist(), self.prototypes.tolist(), strict=True)
+        ]
+        names = {str(label): name for label, name in self.names.items()}
+        colours = {str(label): list(colour) for label, colour in self.colours.items()}
+        head = {"format": FORMAT, "version": 1, "unit": self.unit}
+        save_json(path, {**head, "names": names, "colours": colours, "clusters": clusters})
+        return path
 
     def edited(
         self,
@@ -93,3 +122,48 @@ class ObjectModel:
     def labels_of(self, features: Float[Tensor, "n d"]) -> Int[Tensor, " n"]:
         """Object of each feature, 0 for the background."""
         return self.object_of[self.clusters_of(features)]
+
+
+def _found(run: Path) -> Path:
+    return run / "segment" / "model.npz"
+
+
+def _edited(run: Path) -> Path:
+    return run / "segment" / EDITED
+
+
+def _read_edited(path: Path) -> ObjectModel:
+    content = read_json(path)
+    try:
+        return _parsed(content)
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, RuntimeError) as error:
+        raise UserError(
+            f"{path} must hold objects as `saff-fast view` saves them, got {error!r}; remove it for those of `segment`"
+        ) from error
+
+
+def _parsed(content: Any) -> ObjectModel:
+    if content["format"] != FORMAT or content["version"] != 1:
+        raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
+    prototypes = torch.tensor([cluster["prototype"] for cluster in content["clusters"]], dtype=torch.float32)
+    object_of = torch.tensor([cluster["object"] for cluster in content["clusters"]])
+    if prototypes.ndim != 2 or not bool(prototypes.isfinite().all()):
+        raise ValueError(f"prototypes that are not finite vectors of one length but {tuple(prototypes.shape)}")
+    if object_of.dtype != torch.int64 or bool(((object_of < 0) | (object_of > MOST_OBJECTS)).any()):
+        raise ValueError(f"objects that are not all whole numbers in [0, {MOST_OBJECTS}]")
+    names = {_label(label): str(name) for label, name in content["names"].items()}
+    colours = {_label(label): _colour(colour) for label, colour in content["colours"].items()}
+    return ObjectModel(prototypes, bool(content["unit"]), object_of, names, colours)
+
+
+def _label(text: str) -> int:
+    if not 0 <= int(text) <= MOST_OBJECTS:
+        raise ValueError(f"the object {text}")
+    return int(text)
+
+
+def _colour(colour: Any) -> tuple[int, int, int]:
+    red, green, blue = (int(value) for value in colour)
+    if not all(0 <= value <= 255 for value in (red, green, blue)):
+        raise ValueError(f"the colour {colour}")
+    return red, green, blue

@@ -64,8 +64,15 @@ class CameraPath:
 
     def shots(self, model: SceneModel, scale: float = 1.0) -> list[Shot]:
         """The pictures of the video. Their times may lie outside of the clip, whose ends are then shown."""
+        at = np.linspace(self.keys[0].second, self.keys[-1].second, self.n_pictures)
+        return [shot.scaled(scale) for shot in self._shots(model, at)]
+
+    def shot(self, model: SceneModel, second: float) -> Shot:
+        """What is shown at a second of the video; before its first key and after its last one that key."""
+        return self._shots(model, np.array([second]))[0]
+
+    def _shots(self, model: SceneModel, at: Float[ndarray, " n"]) -> list[Shot]:
         seconds = np.array([key.second for key in self.keys])
-        at = np.linspace(seconds[0], seconds[-1], self.n_pictures)
         poses = between(
             torch.from_numpy(np.stack([key.c2w for key in self.keys])).to(model.cameras.c2w.dtype), seconds, at
         )
@@ -77,7 +84,7 @@ class CameraPath:
         for c2w, time, fov in zip(poses, times.tolist(), fovs.tolist(), strict=True):
             focal = height / 2 / math.tan(math.radians(fov) / 2)
             intrinsics = c2w.new_tensor([focal, focal, width / 2, height / 2])
-            shots.append(Shot(c2w, intrinsics, height, width, time).scaled(scale))
+            shots.append(Shot(c2w, intrinsics, height, width, time))
         return shots
 
     def check_times(self, n_frames: int, path: Path, strict: bool) -> str | None:

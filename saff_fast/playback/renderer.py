@@ -97,6 +97,15 @@ class ShotRenderer:
         n_motion = 3 * len(MOTION)
         return 4 * (9 * n_channels + 6 * n_motion)
 
+    @torch.no_grad()
+    def samples_per_ray(self, shot: Shot) -> float:
+        """Mean number of samples along the rays of a shot, those that look away from the scene left out."""
+        shot = shot.to(self.model.cameras.c2w.device).within(self.model.n_frames)
+        pixels = _pixels(shot, 0, shot.height)
+        rays = shot_rays(shot, self.model.space, pixels[looks_ahead(shot, pixels)]).rays
+        n_samples = len(self.model.occupancy.march_at(rays, shot.time).ray_indices)
+        return n_samples / max(len(rays.origins), 1)
+
     def render(
         self,
         shot: Shot,

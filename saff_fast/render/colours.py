@@ -9,18 +9,28 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 Picture = UInt8[ndarray, "height width 3"]
+COLOUR_MAPS = {
+    "viridis": cv2.COLORMAP_VIRIDIS,
+    "turbo": cv2.COLORMAP_TURBO,
+    "magma": cv2.COLORMAP_MAGMA,
+    "cividis": cv2.COLORMAP_CIVIDIS,
+    "grey": None,
+}
+"""Colours of numbers, by name; None is from black to white."""
 
 
-def share_colours(values: Float[ndarray, "height width"]) -> Picture:
-    """Values in [0, 1], such as opacity or saliency, from dark to bright."""
-    return _mapped(values, cv2.COLORMAP_VIRIDIS)
+def share_colours(values: Float[ndarray, "height width"], colours: str = "viridis") -> Picture:
+    """Values in [0, 1], such as opacity or saliency, from dark to bright; `colours` is one of `COLOUR_MAPS`."""
+    return _mapped(values, colours)
 
 
-def depth_colours(depth: Float[ndarray, "height width"], nearest: float, farthest: float) -> Picture:
+def depth_colours(
+    depth: Float[ndarray, "height width"], nearest: float, farthest: float, colours: str = "turbo"
+) -> Picture:
     """Depth by its inverse, near is red and far is blue; the range is given so that several views share it."""
     inverse = 1 / np.maximum(depth, 1e-9)
     low, high = 1 / farthest, 1 / nearest
-    return _mapped((inverse - low) / max(high - low, 1e-9), cv2.COLORMAP_TURBO)
+    return _mapped((inverse - low) / max(high - low, 1e-9), colours)
 
 
 def flow_colours(flow: Float[ndarray, "height width 2"], largest: float) -> Picture:
@@ -67,6 +77,9 @@ def _directions(features: Float[ndarray, "height width channels"]) -> Float[ndar
     return features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-9)
 
 
-def _mapped(values: Float[ndarray, "height width"], colours: int) -> Picture:
+def _mapped(values: Float[ndarray, "height width"], colours: str) -> Picture:
     levels = np.round(np.nan_to_num(values).clip(0, 1) * 255).astype(np.uint8)
-    return np.ascontiguousarray(cv2.applyColorMap(levels, colours)[..., ::-1])
+    colour_map = COLOUR_MAPS[colours]
+    if colour_map is None:
+        return np.repeat(levels[..., None], 3, axis=-1)
+    return np.ascontiguousarray(cv2.applyColorMap(levels, colour_map)[..., ::-1])

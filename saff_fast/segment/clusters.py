@@ -9,9 +9,9 @@ from torch import Tensor
 
 from saff_fast.backends import resolve_device
 from saff_fast.segment.config import SegmentConfig
-from saff_fast.segment.elbow import elbow
-from saff_fast.segment.kmeans import assign, cluster_sums
-from saff_fast.segment.renders import Renders, View
+from saff_fast.segment.elbow import Elbow, elbow
+from saff_fast.segment.kmeans import assign, cluster_sums, kmeans
+from saff_fast.segment.renders import View, ViewMaps
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Clusters:
     unit: bool
     """Whether pixels are normalised before the comparison."""
     objectives: tuple[float, ...]
-    """J_1, J_2, ... of the elbow search."""
+    """J_1, J_2, ... of the elbow search; that of the one clustering where there was no search."""
 
     def nearest(
-        self, renders: Renders, view: View, among: Int[Tensor, " n_chosen"] | None = None
+        self, renders: ViewMaps, view: View, among: Int[Tensor, " n_chosen"] | None = None
     ) -> Int[Tensor, "height width"]:
         """Cluster of each pixel of a view; with `among`, the nearest of those clusters."""
         features = renders.semantics(view).float().flatten(0, 1)
@@ -37,7 +37,7 @@ class Clusters:
         return (labels if among is None else among[labels]).reshape(renders.height, renders.width)
 
 
-def fit_clusters(renders: Renders, views: list[View], config: SegmentConfig) -> Clusters:
+def fit_clusters(renders: ViewMaps, views: list[View], config: SegmentConfig) -> Clusters:
     """Cluster the unit semantic vectors of a sample of the views' pixels, then refit means of un-normalised features.
 
     PCA features of objects are long and those of the background, near the mean, short. At an edge, where rendering
@@ -46,7 +46,11 @@ def fit_clusters(renders: Renders, views: list[View], config: SegmentConfig) -> 
     """
     points = _sample(renders, views, config).to(resolve_device(config.device))
     units = F.normalize(points, dim=1)
-    fit = elbow(units, config.kmeans, ratio=config.elbow_ratio, k_max=config.k_max)
+    if config.n_clusters:
+        clustering = kmeans(units, min(config.n_clusters, len(units)), config.kmeans)
+        fit = Elbow(clustering, (clustering.objective,))
+    else:
+        fit = elbow(units, config.kmeans, ratio=config.elbow_ratio, k_max=config.k_max)
     prototypes = centroids = fit.clustering.centroids
     labels, _ = assign(units, centroids)
     for _ in range(config.n_refits):
@@ -57,7 +61,7 @@ def fit_clusters(renders: Renders, views: list[View], config: SegmentConfig) -> 
     return Clusters(centroids.cpu(), prototypes.cpu(), config.n_refits == 0, fit.objectives)
 
 
-def _sample(renders: Renders, views: list[View], config: SegmentConfig) -> Float[Tensor, "n d"]:
+def _sample(renders: ViewMaps, views: list[View], config: SegmentConfig) -> Float[Tensor, "n d"]:
     generator = torch.Generator().manual_seed(config.kmeans.seed)
     n_pixels = renders.height * renders.width
     n_drawn = -(-n_pixels // config.sample_interval)

@@ -26,6 +26,8 @@ class SegmentConfig:
     """The search for k stops when an objective exceeds this share of the previous one."""
     k_max: int = 24
     """Largest number of clusters."""
+    n_clusters: int = 0
+    """Number of clusters; 0 searches for it by the elbow rule (published)."""
     merge_cosine: float = 0.5
     """Clusters whose centroids have a larger cosine are one; 1 merges nothing."""
     vote_first: bool = True
@@ -62,5 +64,6 @@ class SegmentConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not -1 <= self.merge_cosine <= 1:
             raise ValueError(f"merge_cosine must be in [-1, 1], got {self.merge_cosine}")
-        if self.n_refits < 0:
-            raise ValueError(f"n_refits must not be negative, got {self.n_refits}")
+        for name in ("n_refits", "n_clusters"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")

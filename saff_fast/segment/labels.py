@@ -9,6 +9,8 @@ from numpy import ndarray
 
 from saff_fast.files import write_image
 
+EDITED = "edited.json"
+"""File in `segment/` of objects edited by hand, which go before those found; segmenting again sets it aside."""
 _GOLDEN = 0.618033988749895
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from saff_fast.segment.clusters import Clusters
 from saff_fast.segment.config import Evidence, SegmentConfig
 from saff_fast.segment.merge import merge_map
-from saff_fast.segment.renders import Renders, View
+from saff_fast.segment.renders import View, ViewMaps
 from saff_fast.segment.vote import Votes, vote
 
 
@@ -31,7 +31,7 @@ class Objects:
 
 
 def find_objects(
-    renders: Renders, views: list[View], labels: dict[int, Tensor], clusters: Clusters, config: SegmentConfig
+    renders: ViewMaps, views: list[View], labels: dict[int, Tensor], clusters: Clusters, config: SegmentConfig
 ) -> Objects:
     """Vote over the views on the clusters in `labels` (by view id), merge them, and number what results."""
     k = len(clusters.centroids)
@@ -66,7 +66,7 @@ def find_objects(
     )
 
 
-def read_evidence(renders: Renders, view: View, kind: Evidence) -> Float[Tensor, "height width"]:
+def read_evidence(renders: ViewMaps, view: View, kind: Evidence) -> Float[Tensor, "height width"]:
     """What a view votes by, in [0, 1]."""
     if kind == "motion":
         return renders.moving(view)
@@ -74,7 +74,7 @@ def read_evidence(renders: Renders, view: View, kind: Evidence) -> Float[Tensor,
     return saliency * renders.moving(view) if kind == "moving_saliency" else saliency
 
 
-def _median_dynamic(renders: Renders, views: list[View], labels: dict[int, Tensor], k: int) -> Float[Tensor, " k"]:
+def _median_dynamic(renders: ViewMaps, views: list[View], labels: dict[int, Tensor], k: int) -> Float[Tensor, " k"]:
     """Median dynamic share of each cluster's pixels over `views`, to one of 256 steps; 0 for an empty cluster."""
     histogram = torch.zeros(k * 256, dtype=torch.int64)
     for view in views:

@@ -13,7 +13,7 @@ from saff_fast.errors import UserError
 from saff_fast.files import save_json, save_npz
 from saff_fast.segment.clusters import Clusters, fit_clusters
 from saff_fast.segment.config import SegmentConfig
-from saff_fast.segment.labels import palette, write_labels
+from saff_fast.segment.labels import EDITED, palette, write_labels
 from saff_fast.segment.objects import Objects, find_objects
 from saff_fast.segment.refine import refine
 from saff_fast.segment.renders import Renders, View, read_renders
@@ -32,6 +32,8 @@ class SegmentReport:
     seconds: float
     warning: str | None
     """Why there is no object, and what to change; None when there is one."""
+    set_aside: Path | None
+    """Where objects edited by hand are now; None if there were none."""
 
 
 def segment_run(run: Path, config: SegmentConfig) -> SegmentReport:
@@ -56,6 +58,7 @@ def segment_run(run: Path, config: SegmentConfig) -> SegmentReport:
     out = run / "segment"
     areas = [_write_view(out, renders, view, labels[view.id], (clusters, objects), config) for view in renders.views]
     _write_model(out, clusters, objects)
+    set_aside = _set_aside(out / EDITED)
     save_json(out / "objects.json", _describe_objects(renders.views, np.stack(areas), objects))
     warning = None
     if not objects.n_objects:
@@ -72,7 +75,15 @@ def segment_run(run: Path, config: SegmentConfig) -> SegmentReport:
         n_views=len(renders.views),
         seconds=time.perf_counter() - begin,
         warning=warning,
+        set_aside=set_aside,
     )
+
+
+def _set_aside(edited: Path) -> Path | None:
+    """What a person made of older clusters is kept, but says nothing of these."""
+    if not edited.is_file():
+        return None
+    return edited.replace(edited.with_suffix(".before.json"))
 
 
 def _write_view(

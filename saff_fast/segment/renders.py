@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -26,6 +26,30 @@ class View:
     """Frame whose camera it is seen from."""
     time: float
     """Frame index of its time."""
+
+
+class ViewMaps(Protocol):
+    """What segmentation looks at: the maps of some views of one size, wherever they are kept."""
+
+    @property
+    def height(self) -> int:
+        """Rows of every view."""
+
+    @property
+    def width(self) -> int:
+        """Columns of every view."""
+
+    def semantics(self, view: View) -> Float[Tensor, "height width n_semantic"]:
+        """Rendered semantic features, not normalised."""
+
+    def grey(self, view: View, kind: str) -> Float[Tensor, "height width"]:
+        """One map (`blend`, `sal`) in [0, 1], float32."""
+
+    def dynamic(self, view: View) -> Float[Tensor, "height width"]:
+        """Dynamic share of each pixel, in [0, 1]."""
+
+    def moving(self, view: View) -> Float[Tensor, "height width"]:
+        """Evidence that each pixel moves, in [0, 1]."""
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,18 @@ def sole_writer(run: Path) -> Iterator[None]:
         yield
 
 
+def is_being_trained(run: Path) -> bool:
+    """Whether a process trains the run right now."""
+    try:
+        with (run / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def read_meta(run: Path) -> dict[str, Any]:
     """What `meta.json` says of a run.
 

@@ -52,3 +52,11 @@ def test_sample_does_not_depend_on_the_run_of_the_generator(tmp_path):
         torch.rand(7)
         results.append(fit_clusters(renders, renders.trained_inputs(), SegmentConfig(sample_interval=3)).prototypes)
     assert torch.equal(*results)
+
+
+def test_as_many_clusters_as_asked(tmp_path):
+    write_edge(tmp_path)
+    renders = read_renders(tmp_path)
+    clusters = fit_clusters(renders, renders.trained_inputs(), SegmentConfig(sample_interval=1, n_clusters=5))
+    assert len(clusters.prototypes) == 5
+    assert len(clusters.objectives) == 1

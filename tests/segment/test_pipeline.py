@@ -125,3 +125,12 @@ def test_bad_runs_are_named(run, views):
 def test_config_checks_its_ranges(name, value, message):
     with pytest.raises(ValueError, match=message):
         SegmentConfig(**{name: value})
+
+
+def test_objects_edited_by_hand_are_set_aside(run):
+    assert segment_run(run, CONFIG).set_aside is None
+    edited = run / "segment" / "edited.json"
+    edited.write_text("by hand")
+    aside = segment_run(run, CONFIG).set_aside
+    assert aside.read_text() == "by hand"
+    assert not edited.exists()

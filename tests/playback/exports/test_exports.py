@@ -14,13 +14,14 @@ from saff_fast.playback.exports.masks import export_masks
 from saff_fast.playback.exports.ply import VERTEX, write_ply
 from saff_fast.playback.exports.surfaces import world_points
 from saff_fast.playback.exports.tracks import follow
+from saff_fast.playback.objects import ObjectModel
 from saff_fast.playback.shot import shot_of
 from saff_fast.playback.views import render_run
 from saff_fast.segment.config import SegmentConfig
 from saff_fast.segment.pipeline import segment_run
 from saff_fast.train.rendering import load_run
 from tests.playback.exports.test_rle import decompress, filled
-from tests.segment.rendered_run import write_run
+from tests.segment.rendered_run import MOVER_A, MOVER_B, instances, write_run
 
 
 def read_ply(path):
@@ -70,6 +71,19 @@ def test_masks_are_those_of_the_labels(tmp_path):
         np.testing.assert_array_equal(labels, read_labels(tmp_path / f"segment/final/labels/{view:05d}.png"))
         np.testing.assert_array_equal(labels, read_labels(tmp_path / f"export/masks/{view}.png"))
     assert {category["id"] for category in content["categories"]} == set(np.unique(list(drawn.values()))) - {0}
+
+
+def test_masks_follow_objects_edited_by_hand(tmp_path):
+    write_run(tmp_path, tmp_path)
+    segment_run(tmp_path, SegmentConfig())
+    objects = ObjectModel.load(tmp_path)
+    merged = torch.where(objects.object_of == 2, 1, objects.object_of)
+    objects.edited(merged, names={1: "both"}).save(tmp_path)
+    export_masks(tmp_path, tmp_path / "export")
+    assert read_json(tmp_path / "export" / "masks.json")["categories"] == [{"id": 1, "name": "both"}]
+    found = read_labels(tmp_path / "export" / "masks" / "0.png") > 0
+    moving = np.isin(instances(0), (MOVER_A, MOVER_B))
+    assert (found == moving).mean() > 0.97
 
 
 def test_still_points_stay_and_moving_ones_follow_the_flow(renderer):
