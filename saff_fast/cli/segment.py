@@ -22,7 +22,10 @@ def segment(
     from saff_fast.config import override
     from saff_fast.segment.config import SegmentConfig
     from saff_fast.segment.pipeline import segment_run
+    from saff_fast.segment.table import as_text
 
     report = segment_run(run, override(SegmentConfig(), assignments))
     print(f"{report.n_clusters} clusters, {report.n_merged} after merging, {report.n_objects} objects")
+    if report.objects:
+        print(as_text(report.objects))
     print(report.warning or f"Masks: {run / 'segment' / 'final'}")

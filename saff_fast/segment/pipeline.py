@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +14,11 @@ from saff_fast.errors import UserError
 from saff_fast.files import save_json, save_npz
 from saff_fast.segment.clusters import Clusters, fit_clusters
 from saff_fast.segment.config import SegmentConfig
-from saff_fast.segment.labels import palette, write_labels
+from saff_fast.segment.labels import write_labels
 from saff_fast.segment.objects import Objects, find_objects
 from saff_fast.segment.refine import refine
 from saff_fast.segment.renders import Renders, View, read_renders
+from saff_fast.segment.table import ObjectTable
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,18 @@ class SegmentReport:
     n_clusters: int
     n_merged: int
     """Labels after merging."""
-    n_objects: int
+    objects: list[dict[str, Any]]
+    """What is known of each, see `ObjectTable.entries`."""
     objectives: tuple[float, ...]
     n_views: int
     seconds: float
     warning: str | None
     """Why there is no object, and what to change; None when there is one."""
+
+    @property
+    def n_objects(self) -> int:
+        """How many there are."""
+        return len(self.objects)
 
 
 def segment_run(run: Path, config: SegmentConfig) -> SegmentReport:
@@ -53,10 +61,7 @@ def segment_run(run: Path, config: SegmentConfig) -> SegmentReport:
     clusters = fit_clusters(renders, inputs, config)
     labels = {view.id: clusters.nearest(renders, view) for view in renders.views}
     objects = find_objects(renders, inputs, labels, clusters, config)
-    out = run / "segment"
-    areas = [_write_view(out, renders, view, labels[view.id], (clusters, objects), config) for view in renders.views]
-    _write_model(out, clusters, objects)
-    save_json(out / "objects.json", _describe_objects(renders.views, np.stack(areas), objects))
+    entries = _write(run / "segment", renders, labels, (clusters, objects), config)
     warning = None
     if not objects.n_objects:
         best = float(objects.votes.means.max())
@@ -67,7 +72,7 @@ def segment_run(run: Path, config: SegmentConfig) -> SegmentReport:
     return SegmentReport(
         n_clusters=len(clusters.centroids),
         n_merged=int(objects.ids.max()),
-        n_objects=objects.n_objects,
+        objects=entries,
         objectives=clusters.objectives,
         n_views=len(renders.views),
         seconds=time.perf_counter() - begin,
@@ -75,27 +80,53 @@ def segment_run(run: Path, config: SegmentConfig) -> SegmentReport:
     )
 
 
-def _write_view(
-    out: Path,
+def object_labels(
     renders: Renders,
     view: View,
     labels: Int[Tensor, "height width"],
     model: tuple[Clusters, Objects],
     config: SegmentConfig,
-) -> Int[np.ndarray, " n_objects"]:
-    """Write the three label maps of a view; returns the pixels of each object."""
+) -> Int[np.ndarray, "height width"]:
+    """The final label map of a view: objects, 0 = background.
+
+    Args:
+        renders: The rendered run.
+        view: One of its views.
+        labels: Cluster of each pixel.
+        model: What makes clusters and objects of pixels.
+        config: How the rim and small pieces are treated.
+    """
     clusters, objects = model
     merged = objects.ids[labels]
     final = torch.where(merged <= objects.n_objects, merged, 0).numpy()
-    if objects.n_objects:
-        chosen = torch.nonzero(objects.ids <= objects.n_objects)[:, 0]
-        nearest = objects.ids[clusters.nearest(renders, view, chosen)].numpy()
-        static = renders.dynamic(view) < config.rim_dynamic * objects.dynamic[labels]
-        final = refine(final, nearest, static.numpy(), min_component=config.min_component)
-    write_labels(out / "final", view.id, final)
-    write_labels(out / "no_salient", view.id, merged.numpy())
-    write_labels(out / "no_merge_no_salient", view.id, (labels + 1).numpy())
-    return np.bincount(final.reshape(-1), minlength=objects.n_objects + 1)[1:]
+    if not objects.n_objects:
+        return final
+    chosen = torch.nonzero(objects.ids <= objects.n_objects)[:, 0]
+    nearest = objects.ids[clusters.nearest(renders, view, chosen)].numpy()
+    static = renders.dynamic(view) < config.rim_dynamic * objects.dynamic[labels]
+    return refine(final, nearest, static.numpy(), min_component=config.min_component)
+
+
+def _write(
+    out: Path,
+    renders: Renders,
+    labels: dict[int, Int[Tensor, "height width"]],
+    model: tuple[Clusters, Objects],
+    config: SegmentConfig,
+) -> list[dict[str, Any]]:
+    """Write the three label maps of each view, what they come from, and the table of objects; returns the latter."""
+    clusters, objects = model
+    table = ObjectTable(renders, objects)
+    for view in renders.views:
+        final = object_labels(renders, view, labels[view.id], model, config)
+        table.add(view, final)
+        write_labels(out / "final", view.id, final)
+        write_labels(out / "no_salient", view.id, objects.ids[labels[view.id]].numpy())
+        write_labels(out / "no_merge_no_salient", view.id, (labels[view.id] + 1).numpy())
+    _write_model(out, clusters, objects)
+    entries = table.entries()
+    save_json(out / "objects.json", entries)
+    return entries
 
 
 def _write_model(out: Path, clusters: Clusters, objects: Objects) -> None:
@@ -108,28 +139,3 @@ def _write_model(out: Path, clusters: Clusters, objects: Objects) -> None:
         ids=objects.ids.numpy(),
         n_objects=np.asarray(objects.n_objects),
     )
-
-
-def _describe_objects(
-    views: tuple[View, ...], areas: Int[np.ndarray, "n_views n_objects"], objects: Objects
-) -> list[dict[str, object]]:
-    """One entry per object: identity, colour, clusters, views seen, mean area in pixels where seen, vote."""
-    colours = palette(objects.n_objects + 1)
-    entries: list[dict[str, object]] = []
-    for index in range(objects.n_objects):
-        members = torch.nonzero(objects.ids == index + 1)[:, 0].tolist()
-        root = int(objects.roots[members[0]])
-        seen = areas[:, index] > 0
-        entries.append(
-            {
-                "id": index + 1,
-                "colour": colours[index + 1].tolist(),
-                "clusters": members,
-                "views": [view.id for view, is_seen in zip(views, seen, strict=True) if is_seen],
-                "mean_area": float(areas[seen, index].mean()) if seen.any() else 0.0,
-                "mean_evidence": float(objects.votes.means[root]),
-                "votes": int(objects.votes.votes[root]),
-                "voters": int(objects.votes.occurrences[root]),
-            }
-        )
-    return entries
