@@ -62,7 +62,7 @@ class ObjectTable:
     def entries(self) -> list[dict[str, Any]]:
         """One entry per object.
 
-        `id`; `colour`; `clusters` it is made of; `views` in which it is seen; `frames`, how many of them are input views;
+        `id`; `colour`; `clusters` it is made of; `views` in which it is seen; `frames`, how many are input views;
         `mean_area` in pixels where it is seen; `mean_saliency` of its pixels in trained input views, and `mean_motion`,
         the evidence in [0, 1] that they move; `mean_evidence` of its clusters, its `votes`, and `voters`, the views
         that had a vote; `boxes`, where the renders say their cameras: for each input view in which it is seen the

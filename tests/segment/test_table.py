@@ -85,9 +85,10 @@ def test_without_cameras_there_are_no_boxes(tmp_path):
     assert all("boxes" not in entry for entry in read_json(tmp_path / "run" / "segment" / "objects.json"))
 
 
-def test_a_damaged_camera_is_named(run):
+def test_cameras_of_another_shape_are_refused(run):
     listing = read_json(run / "render" / "views.json")
-    listing["views"][0]["c2w"] = [[1, 0], [0, 1]]
+    for view in listing["views"]:
+        view["c2w"] = [[1, 0], [0, 1]]
     save_json(run / "render" / "views.json", listing)
     with pytest.raises(UserError, match=r"views\.json must list the views"):
         read_renders(run)
