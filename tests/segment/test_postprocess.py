@@ -5,10 +5,10 @@ import pytest
 
 from saff_fast.cli.main import main
 from saff_fast.errors import UserError
-from saff_fast.evaluate.masks import read_prediction, run_masks
+from saff_fast.evaluate.masks import read_prediction
 from saff_fast.files import read_labels, write_image
 from saff_fast.segment.labels import write_labels
-from saff_fast.segment.postprocess import PostprocessConfig, is_current, postprocess_run
+from saff_fast.segment.postprocess import PostprocessConfig, is_current, postprocess_run, run_masks
 from saff_fast.segment.renders import View
 from tests.segment.rendered_run import HEIGHT, MOVER_A, MOVER_B, WIDTH, instances, write_run
 

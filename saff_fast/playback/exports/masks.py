@@ -10,6 +10,7 @@ from numpy import ndarray
 from saff_fast.errors import UserError
 from saff_fast.files import read_labels, save_json, write_image
 from saff_fast.playback.exports.rle import encode
+from saff_fast.segment.postprocess import run_masks
 from saff_fast.segment.renders import read_renders
 
 
@@ -20,7 +21,7 @@ def export_masks(run: Path, out: Path) -> Path:
         UserError: if the run is not rendered or not segmented.
     """
     renders = read_renders(run)
-    folder = run / "segment" / "final" / "labels"
+    folder = run_masks(run) / "labels"
     if not folder.is_dir():
         raise UserError(f"{run} must be segmented, but {folder} is missing; run `saff-fast segment {run}` first.")
     images: list[dict[str, Any]] = []
