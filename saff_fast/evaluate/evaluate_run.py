@@ -101,4 +101,7 @@ def _describe(subject: Subject, protocol: Protocol) -> dict[str, Any]:
     known = {key: meta[key] for key in ("commit", "device", "seconds") if key in meta}
     masks = run_masks(subject.run)
     where = {"masks": str(masks.relative_to(subject.run))} if masks.is_dir() else {}
+    made = subject.run / "segment" / "segment.json"
+    oracle = read_json(made).get("oracle") if where and made.is_file() else None
+    where |= {"oracle": oracle} if oracle else {}
     return {"protocol": protocol.name, "scene": subject.renders.scene.name, **known, **where}

@@ -1,7 +1,7 @@
 """Segmentation of a rendered run, from features to files."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from saff_fast.segment.clusters import Clusters, fit_clusters
 from saff_fast.segment.config import SegmentConfig
 from saff_fast.segment.labels import write_labels
 from saff_fast.segment.objects import Objects, find_objects
+from saff_fast.segment.oracle import read_oracle
 from saff_fast.segment.refine import refine
 from saff_fast.segment.renders import Renders, View, read_renders
 from saff_fast.segment.table import ObjectTable
@@ -42,16 +43,21 @@ class SegmentReport:
         return len(self.objects)
 
 
-def segment_run(run: Path, config: SegmentConfig) -> SegmentReport:
+def segment_run(run: Path, config: SegmentConfig, oracle: Path | None = None) -> SegmentReport:
     """Segment the rendered views of `run` into `run/segment`.
 
     Centroids, merges and objects come from the input views that training saw and are shared by all views, so labels
     mean the same in every view without tracking. For each view, integer and coloured labels go to `final/` (objects),
     `no_salient/` (merged clusters, objects first and with the same numbers) and `no_merge_no_salient/` (clusters); what
-    is shared goes to `model.npz` and `objects.json`.
+    is shared goes to `model.npz` and `objects.json`, and how it was made to `segment.json`.
+
+    Args:
+        run: The run folder.
+        config: The settings.
+        oracle: True foreground of view 0, which then decides in place of votes (see `read_oracle`).
 
     Raises:
-        UserError: if the run has no rendered input views or a file of them is missing or damaged.
+        UserError: if the run has no rendered input views or a file of them is missing or damaged, or the oracle is.
     """
     begin = time.perf_counter()
     renders = read_renders(run)
@@ -60,8 +66,10 @@ def segment_run(run: Path, config: SegmentConfig) -> SegmentReport:
         raise UserError(f"{renders.folder / 'views.json'} must list input views, got none; render again.")
     clusters = fit_clusters(renders, inputs, config)
     labels = {view.id: clusters.nearest(renders, view) for view in renders.views}
-    objects = find_objects(renders, inputs, labels, clusters, config)
+    known = None if oracle is None else read_oracle(oracle, renders)
+    objects = find_objects(renders, inputs, labels, clusters, config, known)
     entries = _write(run / "segment", renders, labels, (clusters, objects), config)
+    save_json(run / "segment" / "segment.json", {"oracle": oracle and oracle.name, "config": asdict(config)})
     warning = None
     if not objects.n_objects:
         best = float(objects.votes.means.max())

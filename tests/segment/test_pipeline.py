@@ -1,13 +1,14 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from saff_fast.cli.main import main
 from saff_fast.errors import UserError
-from saff_fast.files import read_labels, write_image
-from saff_fast.segment.config import SegmentConfig
+from saff_fast.files import read_json, read_labels, write_image
+from saff_fast.segment.config import PUBLISHED, SegmentConfig
 from saff_fast.segment.kmeans import KMeansConfig
 from saff_fast.segment.pipeline import segment_run
 from tests.segment.rendered_run import MOVER_A, MOVER_B, STATIC_OBJECT, instances, write_run
@@ -56,6 +57,16 @@ def test_published_evidence_also_elects_the_static_object(run, views):
     segment_run(run, replace(CONFIG, evidence="saliency", rim_dynamic=0.0))
     found = read_maps(run, "final", views)
     assert np.mean([found[v["id"]][instances(v["time"]) == STATIC_OBJECT].mean() > 0 for v in views]) == 1
+
+
+def test_parity_is_the_published_way(run, views, capsys):
+    assert main(["segment", str(run), "--parity", "--set", "kmeans.n_init=2"]) == 0
+    found = read_maps(run, "final", views)
+    for time in range(4):  # salient things, whether they move or not, and nothing is trimmed
+        assert adjusted_rand_score(instances(time).ravel(), found[time].ravel()) > 0.9
+    settings = read_json(run / "segment" / "segment.json")["config"]
+    assert settings["quorum_of"] == "all"
+    assert settings["kmeans"] | {"backend": "auto"} == asdict(replace(PUBLISHED.kmeans, n_init=2))
 
 
 def test_folders_share_numbers_and_objects_are_described(run, views):
