@@ -30,8 +30,8 @@ from saff_fast.evaluate.truth import ViewMask, mask_names, read_view_masks, resi
 from saff_fast.files import save_json, save_text
 from saff_fast.segment.clusters import Clusters, fit_clusters
 from saff_fast.segment.config import SegmentConfig
+from saff_fast.segment.final import final_labels
 from saff_fast.segment.objects import Objects, find_objects
-from saff_fast.segment.pipeline import object_labels
 from saff_fast.segment.renders import Renders, View, read_renders
 from saff_fast.train.run_folder import commit
 
@@ -46,6 +46,7 @@ GRID = (
     "rim_dynamic=0.2,0.4",
 )
 _CLUSTERING = ("device", "kmeans", "sample_interval", "sample", "n_refits", "elbow_ratio", "k_max")
+_REFINING = ("rim_dynamic", "companion_quorum", "min_component")
 _TITLES = {"fg_iou": "fg IoU", "ari": "ARI", "fg_ari": "fg-ARI"}
 
 Setting = tuple[str, ...]
@@ -70,17 +71,17 @@ def settings_of(grid: list[str]) -> list[Setting]:
 
 @dataclass(frozen=True)
 class CachedRenders(Renders):
-    """Renders whose small maps, and semantics of the views that are scored, stay in memory."""
+    """Renders whose maps stay in memory once they are read."""
 
     kept: dict[tuple[int, str], Any] = field(default_factory=dict)
-    scored: frozenset[int] = frozenset()
 
     def grey(self, view: View, kind: str) -> Any:
         return self._kept(view, kind, lambda: Renders.grey(self, view, kind))
 
+    def depth(self, view: View) -> Any:
+        return self._kept(view, "depth", lambda: Renders.depth(self, view))
+
     def semantics(self, view: View) -> Any:
-        if view.id not in self.scored:
-            return Renders.semantics(self, view)
         return self._kept(view, "semantics", lambda: Renders.semantics(self, view))
 
     def _kept(self, view: View, kind: str, read: Any) -> Any:
@@ -104,8 +105,9 @@ class Scene:
         if not self.masks:
             raise UserError(f"{truth} must hold true label maps of input views, but does not.")
         self.several = any(len({*mask.labels[mask.scored].tolist()} - {0}) > 1 for mask in self.masks)
-        kept = frozenset(mask.view.id for mask in self.masks)
-        self.renders = CachedRenders(**vars(renders), scored=kept)
+        self.renders = CachedRenders(**vars(renders))
+        views = {view.id: view for view in [*renders.trained_inputs(), *(mask.view for mask in self.masks)]}
+        self.views = list(views.values())
         self._clustered: dict[Any, tuple[Clusters, dict[int, Any]]] = {}
         self._known: dict[Any, Scores] = {}
 
@@ -115,22 +117,22 @@ class Scene:
         inputs = self.renders.trained_inputs()
         if key not in self._clustered:
             clusters = fit_clusters(self.renders, inputs, config)
-            views = {view.id: view for view in [*inputs, *(mask.view for mask in self.masks)]}
-            labels = {k: clusters.nearest(self.renders, view) for k, view in views.items()}
+            labels = {view.id: clusters.nearest(self.renders, view) for view in self.views}
             self._clustered[key] = clusters, labels
         clusters, labels = self._clustered[key]
         objects = find_objects(self.renders, inputs, labels, clusters, config)
         is_object = objects.ids <= objects.n_objects
-        outcome = (key, tuple((objects.ids * is_object).tolist()), config.rim_dynamic, config.min_component)
+        refining = tuple(getattr(config, name) for name in _REFINING)
+        outcome = (key, tuple((objects.ids * is_object).tolist()), refining)
         if outcome not in self._known:
             self._known[outcome] = self._scores(labels, (clusters, objects), config)
         return self._known[outcome]
 
     def _scores(self, labels: dict[int, Any], model: tuple[Clusters, Objects], config: SegmentConfig) -> Scores:
         scores = []
+        found = final_labels(self.renders, self.views, labels, model, config).maps
         for mask in self.masks:
-            found = object_labels(self.renders, mask.view, labels[mask.view.id], model, config)
-            scores.append(agreement(mask, resize_nearest(found, *mask.labels.shape), self.several))
+            scores.append(agreement(mask, resize_nearest(found[mask.view.id], *mask.labels.shape), self.several))
         return {name: statistics.fmean(score[name] for score in scores) for name in scores[0]}
 
 

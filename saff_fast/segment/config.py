@@ -51,6 +51,9 @@ class SegmentConfig:
     rim_dynamic: float = 0.4
     """Object pixels with a smaller dynamic share, relative to the median of their cluster, leave where they connect to
     the background; 0 keeps all (published)."""
+    companion_quorum: float = 0.8
+    """What stands still belongs to an object that it touches, at its depth and in front of what is beside it, in this
+    share of the views that see it; 0 leaves companions out (published)."""
     min_component: float = 0.001
     """Connected pieces of the foreground, and holes in it, below this share of the pixels are removed;
     0 keeps all (published)."""
@@ -66,6 +69,7 @@ class SegmentConfig:
             "oracle_share",
             "min_label_share",
             "rim_dynamic",
+            "companion_quorum",
             "min_component",
         ):
             if not 0 <= getattr(self, name) <= 1:
@@ -95,6 +99,7 @@ PUBLISHED = SegmentConfig(
     quorum_of="all",
     min_label_share=0.0,
     rim_dynamic=0.0,
+    companion_quorum=0.0,
     min_component=0.0,
 )
 """The published settings, seeds and subsampling rules; the elbow's objective is over the sampled pixels."""

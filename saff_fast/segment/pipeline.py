@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Int
 from torch import Tensor
 
@@ -14,11 +13,11 @@ from saff_fast.errors import UserError
 from saff_fast.files import save_json, save_npz
 from saff_fast.segment.clusters import Clusters, fit_clusters
 from saff_fast.segment.config import SegmentConfig
+from saff_fast.segment.final import final_labels
 from saff_fast.segment.labels import write_labels
 from saff_fast.segment.objects import Objects, find_objects
 from saff_fast.segment.oracle import read_oracle
-from saff_fast.segment.refine import refine
-from saff_fast.segment.renders import Renders, View, read_renders
+from saff_fast.segment.renders import Renders, read_renders
 from saff_fast.segment.table import ObjectTable
 
 
@@ -47,9 +46,10 @@ def segment_run(run: Path, config: SegmentConfig, oracle: Path | None = None) ->
     """Segment the rendered views of `run` into `run/segment`.
 
     Centroids, merges and objects come from the input views that training saw and are shared by all views, so labels
-    mean the same in every view without tracking. For each view, integer and coloured labels go to `final/` (objects),
-    `no_salient/` (merged clusters, objects first and with the same numbers) and `no_merge_no_salient/` (clusters); what
-    is shared goes to `model.npz` and `objects.json`, and how it was made to `segment.json`.
+    mean the same in every view without tracking. What stands still with an object in all views is an object, too
+    (`companions`), where the renders know their cameras. For each view, integer and coloured labels go to `final/`
+    (objects), `no_salient/` (merged clusters, voted objects first and with the same numbers) and `no_merge_no_salient/`
+    (clusters); what is shared goes to `model.npz` and `objects.json`, and how it was made to `segment.json`.
 
     Args:
         run: The run folder.
@@ -88,33 +88,6 @@ def segment_run(run: Path, config: SegmentConfig, oracle: Path | None = None) ->
     )
 
 
-def object_labels(
-    renders: Renders,
-    view: View,
-    labels: Int[Tensor, "height width"],
-    model: tuple[Clusters, Objects],
-    config: SegmentConfig,
-) -> Int[np.ndarray, "height width"]:
-    """The final label map of a view: objects, 0 = background.
-
-    Args:
-        renders: The rendered run.
-        view: One of its views.
-        labels: Cluster of each pixel.
-        model: What makes clusters and objects of pixels.
-        config: How the rim and small pieces are treated.
-    """
-    clusters, objects = model
-    merged = objects.ids[labels]
-    final = torch.where(merged <= objects.n_objects, merged, 0).numpy()
-    if not objects.n_objects:
-        return final
-    chosen = torch.nonzero(objects.ids <= objects.n_objects)[:, 0]
-    nearest = objects.ids[clusters.nearest(renders, view, chosen)].numpy()
-    static = renders.dynamic(view) < config.rim_dynamic * objects.dynamic[labels]
-    return refine(final, nearest, static.numpy(), min_component=config.min_component)
-
-
 def _write(
     out: Path,
     renders: Renders,
@@ -124,11 +97,11 @@ def _write(
 ) -> list[dict[str, Any]]:
     """Write the three label maps of each view, what they come from, and the table of objects; returns the latter."""
     clusters, objects = model
-    table = ObjectTable(renders, objects)
+    final = final_labels(renders, list(renders.views), labels, model, config)
+    table = ObjectTable(renders, objects, final.companions)
     for view in renders.views:
-        final = object_labels(renders, view, labels[view.id], model, config)
-        table.add(view, final)
-        write_labels(out / "final", view.id, final)
+        table.add(view, final.maps[view.id])
+        write_labels(out / "final", view.id, final.maps[view.id])
         write_labels(out / "no_salient", view.id, objects.ids[labels[view.id]].numpy())
         write_labels(out / "no_merge_no_salient", view.id, (labels[view.id] + 1).numpy())
     _write_model(out, clusters, objects)

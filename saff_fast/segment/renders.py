@@ -137,6 +137,7 @@ def read_renders(run: Path) -> Renders:
 def _cameras(content: dict[str, Any]) -> Cameras | None:
     if not all("c2w" in view and "intrinsics" in view for view in content["views"]):
         return None
-    c2w = torch.tensor([view["c2w"] for view in content["views"]]).reshape(len(content["views"]), 3, 4)
-    intrinsics = torch.tensor([view["intrinsics"] for view in content["views"]]).reshape(len(content["views"]), 4)
+    n = len(content["views"])
+    c2w = torch.tensor([view["c2w"] for view in content["views"]], dtype=torch.float32).reshape(n, 3, 4)
+    intrinsics = torch.tensor([view["intrinsics"] for view in content["views"]], dtype=torch.float32).reshape(n, 4)
     return Cameras(c2w, intrinsics, int(content["height"]), int(content["width"]))

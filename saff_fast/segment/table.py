@@ -35,10 +35,10 @@ class _Seen:
 class ObjectTable:
     """Gathers what the final label maps of a run say of its objects."""
 
-    def __init__(self, renders: Renders, objects: Objects) -> None:
-        self._renders, self._objects = renders, objects
+    def __init__(self, renders: Renders, objects: Objects, companions: tuple[int, ...] = ()) -> None:
+        self._renders, self._objects, self._companions = renders, objects, companions
         self._trained = {view.id for view in renders.trained_inputs()}
-        self._seen = {label: _Seen() for label in range(1, objects.n_objects + 1)}
+        self._seen = {label: _Seen() for label in range(1, objects.n_objects + len(companions) + 1)}
 
     def add(self, view: View, final: Int[ndarray, "height width"]) -> None:
         """Add the final label map of a view."""
@@ -60,35 +60,40 @@ class ObjectTable:
                 seen.boxes.append({"time": view.time, "lower": lower.tolist(), "upper": upper.tolist()})
 
     def entries(self) -> list[dict[str, Any]]:
-        """One entry per object.
+        """One entry per object, companions last.
 
-        `id`; `colour`; `clusters` it is made of; `views` in which it is seen; `frames`, how many are input views;
-        `mean_area` in pixels where it is seen; `mean_saliency` of its pixels in trained input views, and `mean_motion`,
-        the evidence in [0, 1] that they move; `mean_evidence` of its clusters, its `votes`, and `voters`, the views
-        that had a vote; `boxes`, where the renders say their cameras: for each input view in which it is seen the
-        `time`, and `lower` and `upper` corner in the world of the middle 90 % of what is seen of it.
+        `id`; `colour`; `clusters` it is made of, their `mean_evidence`, its `votes`, and `voters`, the views that had a
+        vote; or, of a companion, `with`, the object that it belongs to; `views` in which it is seen; `frames`, how many
+        are input views; `mean_area` in pixels where it is seen; `mean_saliency` of its pixels in trained input views,
+        and `mean_motion`, the evidence in [0, 1] that they move; `boxes`, where the renders say their cameras: for each
+        input view in which it is seen the `time`, and `lower` and `upper` corner in the world of the middle 90 % of
+        what is seen of it.
         """
-        colours, votes = palette(len(self._seen) + 1), self._objects.votes
+        colours = palette(len(self._seen) + 1)
         inputs = {view.id for view in self._renders.views if view.split == "input"}
         entries: list[dict[str, Any]] = []
         for label, seen in self._seen.items():
-            members = torch.nonzero(self._objects.ids == label)[:, 0].tolist()
-            root = int(self._objects.roots[members[0]])
             entry = {
                 "id": label,
                 "colour": colours[label].tolist(),
-                "clusters": members,
+                **self._origin(label),
                 "views": list(seen.areas),
                 "frames": len(inputs & set(seen.areas)),
                 "mean_area": float(np.mean(list(seen.areas.values()))) if seen.areas else 0.0,
                 "mean_saliency": seen.saliency / max(seen.pixels, 1),
                 "mean_motion": seen.motion / max(seen.pixels, 1),
-                "mean_evidence": float(votes.means[root]),
-                "votes": int(votes.votes[root]),
-                "voters": int(votes.occurrences[root]),
             }
             entries.append(entry | ({"boxes": seen.boxes} if self._renders.cameras is not None else {}))
         return entries
+
+    def _origin(self, label: int) -> dict[str, Any]:
+        objects, votes = self._objects, self._objects.votes
+        if label > objects.n_objects:
+            return {"with": self._companions[label - objects.n_objects - 1]}
+        members = torch.nonzero(objects.ids == label)[:, 0].tolist()
+        root = int(objects.roots[members[0]])
+        counts = {"votes": int(votes.votes[root]), "voters": int(votes.occurrences[root])}
+        return {"clusters": members, "mean_evidence": float(votes.means[root]), **counts}
 
 
 def as_text(entries: list[dict[str, Any]]) -> str:

@@ -79,10 +79,10 @@ def test_a_made_up_table(loo):
 def test_pixels_are_clustered_once_and_equal_outcomes_scored_once(loo, data, monkeypatch):
     clustered, drawn = [], []
     monkeypatch.setattr(loo, "fit_clusters", lambda *a, fit=loo.fit_clusters: clustered.append(1) or fit(*a))
-    monkeypatch.setattr(loo, "object_labels", lambda *a, draw=loo.object_labels: drawn.append(1) or draw(*a))
+    monkeypatch.setattr(loo, "final_labels", lambda *a, draw=loo.final_labels: drawn.append(1) or draw(*a))
     assert go(loo, data, monkeypatch, *GRID, "--grid", "quorum=0.3,0.5,0.7", names=("a", "b")) == 0
     assert len(clustered) == 2 * 2
-    assert len(drawn) <= 2 * 2 * 2 * 2  # scenes, clusterings, kinds of evidence, true maps
+    assert len(drawn) <= 2 * 2 * 2  # scenes, clusterings, kinds of evidence
 
 
 def test_relabelled_truth(loo, data, monkeypatch):
