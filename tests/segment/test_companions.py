@@ -94,3 +94,44 @@ def test_ground_and_slanted_walls_do_not_stand_out():
     assert np.allclose(prominence(depth)[20:60, 32:48], 0.5)
     depth[10:70, 30:110] = 4.0
     assert prominence(depth).max() == 0, "wider than half a picture"
+
+
+def test_ground_that_an_object_stands_on_is_not_beside_it():
+    depth = np.repeat(np.linspace(9, 6, 72, dtype=np.float32)[:, None], 128, axis=1)
+    labels = np.zeros((72, 128), np.int64)
+    labels[20:50, 40:60] = 1
+    depth[20:50, 40:60] = depth[50, 40]
+    assert not things_beside(labels, depth, np.array([0.0, 1e6]), 0.001).any()
+
+
+def test_a_thing_ends_at_a_step_in_depth():
+    depth, labels = np.full((72, 128), 8.0, np.float32), np.zeros((72, 128), np.int64)
+    labels[20:40, 40:60], depth[20:40, 40:60] = 1, 3.6
+    depth[15:45, 60:72], depth[15:45, 72:84] = 3.7, 4.5
+    found = things_beside(labels, depth, np.array([0.0, 400]), 0.001)
+    assert found[20:40, 62:70].all()
+    assert not found[:, 74:].any()
+
+
+@pytest.mark.parametrize(
+    ("quorum", "change", "elected"),
+    [
+        (0.7, "nothing", True),
+        (0.8, "nothing", False),
+        (0.8, "hidden in the views that lack it", True),
+        (0.8, "behind an object in the views that lack it", True),
+        (0.7, "seen in two views", False),
+    ],
+)
+def test_views_that_see_a_point_decide(renders, quorum, change, elected):
+    """All of the picture is beside object 2 in five of the seven trained views."""
+    beside = {time: np.full((HEIGHT, WIDTH), 2 * (time not in (2, 3))) for time in range(7)}
+    depths = {time: np.full((HEIGHT, WIDTH), 4.0) for time in range(7)}
+    objects = {time: np.zeros((HEIGHT, WIDTH), np.int64) for time in range(7)}
+    blind = {"hidden in the views that lack it": (2, 3), "seen in two views": (0, 1, 2, 3, 4)}.get(change, ())
+    for time in blind:
+        depths[time][:] = 2.0
+    if change == "behind an object in the views that lack it":
+        objects[2][:] = objects[3][:] = 1
+    companions = Companions(renders, beside, objects, np.zeros(3), depths, quorum, 0.001)
+    assert companions._elected(np.array([[0.0, 0, 4]], np.float32), renders.views[7])[0] == 2 * elected
