@@ -7,7 +7,7 @@ import tyro
 
 from saff_fast.errors import UserError
 
-Kind = Literal["points", "masks", "tracks", "depth", "cameras"]
+Kind = Literal["points", "masks", "overlays", "tracks", "depth", "cameras"]
 
 
 def export(
@@ -22,9 +22,9 @@ def export(
     """Write what other programs read, into RUN/export.
 
     Args:
-        run: Run folder of `saff-fast train`; masks need `saff-fast segment`, too.
-        kind: points (PLY of each frame), masks (COCO JSON and PNG), tracks (npz and video), depth (16-bit PNG) or
-            cameras (nerfstudio's transforms.json).
+        run: Run folder of `saff-fast train`; masks and overlays need `saff-fast segment`, too.
+        kind: points (PLY of each frame), masks (COCO JSON and PNG), overlays (objects over the frames, and a video),
+            tracks (npz and video), depth (16-bit PNG) or cameras (nerfstudio's transforms.json).
         time: Frame on whose surfaces tracks begin.
         scale: Size of the pictures that points, depth and tracks are taken from, relative to that of training.
         device: Where to render; auto is CUDA where it can be used.
@@ -32,6 +32,7 @@ def export(
     from saff_fast.cli.progress import ProgressLine
     from saff_fast.playback.exports.cameras import export_cameras
     from saff_fast.playback.exports.masks import export_masks
+    from saff_fast.playback.exports.overlays import export_overlays
     from saff_fast.playback.exports.surfaces import export_depth, export_points
     from saff_fast.playback.exports.tracks import export_tracks
     from saff_fast.playback.objects import ObjectModel
@@ -40,8 +41,8 @@ def export(
     if not 0 < scale <= 100:
         raise UserError(f"--scale must be in (0, 100], got {scale:g}")
     out = run / "export"
-    if kind == "masks":
-        print(f"Exported: {export_masks(run, out)}")
+    if kind in ("masks", "overlays"):
+        print(f"Exported: {(export_masks if kind == 'masks' else export_overlays)(run, out)}")
         return
     labelled = kind == "points" and ObjectModel.exists(run)
     renderer = open_renderer(run, RenderSettings(device=device), ["labels"] if labelled else [])

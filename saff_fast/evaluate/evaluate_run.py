@@ -7,7 +7,6 @@ from saff_fast.errors import UserError
 from saff_fast.evaluate.configuration import check_same_configuration
 from saff_fast.evaluate.mask_metrics import jaccard
 from saff_fast.evaluate.mask_scores import score_pair
-from saff_fast.evaluate.masks import run_masks
 from saff_fast.evaluate.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from saff_fast.evaluate.protocols.protocol import Protocol
 from saff_fast.evaluate.scores import Scores
@@ -15,6 +14,7 @@ from saff_fast.evaluate.subject import MaskPair, Options, Subject, read_subject
 from saff_fast.evaluate.summary import filled
 from saff_fast.evaluate.truth import resize_nearest
 from saff_fast.files import read_json
+from saff_fast.segment.postprocess import run_masks
 
 _TRUTH_KEYS = {
     "fg_iou": "fg_jaccard",
@@ -101,4 +101,7 @@ def _describe(subject: Subject, protocol: Protocol) -> dict[str, Any]:
     known = {key: meta[key] for key in ("commit", "device", "seconds") if key in meta}
     masks = run_masks(subject.run)
     where = {"masks": str(masks.relative_to(subject.run))} if masks.is_dir() else {}
+    made = subject.run / "segment" / "segment.json"
+    oracle = read_json(made).get("oracle") if where and made.is_file() else None
+    where |= {"oracle": oracle} if oracle else {}
     return {"protocol": protocol.name, "scene": subject.renders.scene.name, **known, **where}

@@ -11,7 +11,7 @@ from numpy import ndarray
 from saff_fast.errors import UserError
 from saff_fast.evaluate.rig import PUBLISHED_SPLITS
 from saff_fast.files import list_files, read_image, read_labels
-from saff_fast.segment.postprocess import FOLDER, is_current
+from saff_fast.segment.postprocess import run_masks
 from saff_fast.segment.renders import View
 
 Labels = Int[ndarray, "height width"]
@@ -20,11 +20,6 @@ LabelsOf = Callable[[View], Labels | None]
 _NUMBER = re.compile(r"(\d+)$")
 _BASELINE_FOLDERS = {"train": 0, "nv_spatial": 24, "nv_static": 48}
 """Folders of the published 2D baselines, whose files are numbered from 0 in each."""
-
-
-def run_masks(run: Path) -> Path:
-    """Folder of a run's label maps: post-processed where they are of the present segmentation, else as segmented."""
-    return run / FOLDER / "final" if is_current(run) else run / "segment" / "final"
 
 
 def run_labels(run: Path) -> LabelsOf:

@@ -73,10 +73,18 @@ def render_run(run: Path, report: Report = silent, settings: RenderSettings = DE
         "n_frames": model.n_frames,
         "held_out": held_out,
         "modalities": list(modalities),
-        "views": [{"id": v.id, "split": v.split, "pose": v.pose, "time": v.time} for v in views],
+        "views": [
+            {"id": v.id, "split": v.split, "pose": v.pose, "time": v.time}
+            | _camera(shot_of(model, v.pose, v.time, settings.scale))
+            for v in views
+        ],
     }
     save_json(folder / "views.json", listing)  # last: its presence says that the folder is complete
     report(len(views), len(views))
+
+
+def _camera(shot: Shot) -> dict[str, object]:
+    return {"c2w": shot.c2w.tolist(), "intrinsics": shot.intrinsics.tolist()}
 
 
 def _path(folder: Path, view: View, file: MapFile) -> Path:

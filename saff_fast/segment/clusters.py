@@ -66,8 +66,11 @@ def _sample(renders: ViewMaps, views: list[View], config: SegmentConfig) -> Floa
     n_pixels = renders.height * renders.width
     n_drawn = -(-n_pixels // config.sample_interval)
     parts = []
-    for view in views:
-        # A regular stride would see few columns when the width is a multiple of it.
-        drawn = torch.randperm(n_pixels, generator=generator)[:n_drawn]
+    for index, view in enumerate(views):
+        if config.sample == "random":
+            # A regular stride would see few columns when the width is a multiple of it.
+            drawn = torch.randperm(n_pixels, generator=generator)[:n_drawn]
+        else:
+            drawn = torch.arange(-index * n_pixels % config.sample_interval, n_pixels, config.sample_interval)
         parts.append(renders.semantics(view).flatten(0, 1)[drawn].float())
     return torch.cat(parts)

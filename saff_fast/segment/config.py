@@ -18,7 +18,9 @@ class SegmentConfig:
     kmeans: KMeansConfig = field(default_factory=KMeansConfig)
     """How each k-means runs."""
     sample_interval: int = 5
-    """One pixel in this many, drawn at random, is clustered (published: every 5th)."""
+    """One pixel in this many is clustered (published: 5)."""
+    sample: Literal["random", "every"] = "random"
+    """Whether these are drawn at random in each view, or every so many-th of all views in a row (published)."""
     n_refits: int = 3
     """Rounds in which pixels go to the nearest mean of un-normalised features and the means are taken again. Unit
     vectors let strong features spill over weak ones at edges; 0 assigns unit vectors (published)."""
@@ -41,12 +43,19 @@ class SegmentConfig:
     relative_threshold: float = 0.2
     """That evidence must also exceed this share of the strongest label's mean; 0 leaves it out (published)."""
     quorum: float = 0.7
-    """Share of the views in which a label occurs that must vote for it."""
+    """Share of the views that must vote for a label."""
+    quorum_of: Literal["seen", "all"] = "seen"
+    """Whether it is a share of the views in which the label occurs, or of all views (published)."""
+    oracle_share: float = 0.3
+    """Where true foreground decides in place of votes: the share of a label's pixels that must be in it (published)."""
     min_label_share: float = 0.0005
-    """A label occurs in a view when it has at least this share of the pixels."""
+    """A label occurs in a view when it has at least this share of the pixels (published: any)."""
     rim_dynamic: float = 0.4
     """Object pixels with a smaller dynamic share, relative to the median of their cluster, leave where they connect to
     the background; 0 keeps all (published)."""
+    companion_quorum: float = 0.8
+    """What stands still belongs to an object that it touches, at its depth and in front of what is beside it, in this
+    share of the views that see it; 0 leaves companions out (published)."""
     min_component: float = 0.001
     """Connected pieces of the foreground, and holes in it, below this share of the pixels are removed;
     0 keeps all (published)."""
@@ -56,7 +65,15 @@ class SegmentConfig:
         for name in ("elbow_ratio", "quorum"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")
-        for name in ("vote_threshold", "relative_threshold", "min_label_share", "rim_dynamic", "min_component"):
+        for name in (
+            "vote_threshold",
+            "relative_threshold",
+            "oracle_share",
+            "min_label_share",
+            "rim_dynamic",
+            "companion_quorum",
+            "min_component",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         for name in ("sample_interval", "k_max"):
@@ -67,3 +84,25 @@ class SegmentConfig:
         for name in ("n_refits", "n_clusters"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+
+
+PUBLISHED = SegmentConfig(
+    kmeans=KMeansConfig(n_init=10, n_iter=300, tolerance=0.0, max_points_per_centroid=256, seed=1234, starts="random"),
+    sample_interval=5,
+    sample="every",
+    n_refits=0,
+    elbow_ratio=0.975,
+    k_max=24,
+    merge_cosine=0.5,
+    vote_first=False,
+    evidence="saliency",
+    vote_threshold=0.07,
+    relative_threshold=0.0,
+    quorum=0.7,
+    quorum_of="all",
+    min_label_share=0.0,
+    rim_dynamic=0.0,
+    companion_quorum=0.0,
+    min_component=0.0,
+)
+"""The published settings, seeds and subsampling rules; the elbow's objective is over the sampled pixels."""

@@ -4,9 +4,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
+from numpy import ndarray
 from torch import Tensor
 
 from saff_fast.backends import KMeansBackend, resolve
@@ -40,7 +42,9 @@ class KMeansConfig:
     max_points_per_centroid: int | None = 2048
     """At most this many points per centroid, drawn at random, are iterated on; None takes all (published: 256)."""
     seed: int = 1234
-    """Seed of the drawn points and of the k-means++ starts (published: 1234)."""
+    """Seed of the drawn points and of the starts (published: 1234)."""
+    starts: Literal["k-means++", "random"] = "k-means++"
+    """How a restart begins; with `random` points faiss draws them itself, as published, and its subsample too."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -75,11 +79,12 @@ def mean_distance(points: Float[Tensor, "n d"], centroids: Float[Tensor, "k d"])
 
 
 def kmeans(points: Float[Tensor, "n d"], k: int, config: KMeansConfig) -> KMeans:
-    """The best of `n_init` runs of Lloyd's algorithm, each started by k-means++.
+    """The best of `n_init` runs of Lloyd's algorithm.
 
-    Whatever the backend, the points iterated on and the starts are drawn here from `config.seed`, and an empty cluster
-    restarts at the point farthest from its centroid (torch) or by splitting a large one (faiss). The objective is over
-    all points. On the CPU the result does not depend on the number of threads.
+    Whatever the backend, the points iterated on and the starts are drawn here from `config.seed` (faiss draws `random`
+    starts, and the points for them, itself), and an empty cluster restarts at the point farthest from its centroid
+    (torch) or by splitting a large one (faiss). The objective is over all points. On the CPU the result does not depend
+    on the number of threads.
 
     Args:
         points: Vectors to cluster, float32 or float64 (faiss iterates in float32).
@@ -95,12 +100,16 @@ def kmeans(points: Float[Tensor, "n d"], k: int, config: KMeansConfig) -> KMeans
     if not bool(torch.isfinite(points).all()):
         raise ValueError("kmeans: points must be finite, got NaN or infinity")
     backend = resolve("kmeans", config.backend, points.device.type)
+    if backend != "torch" and config.starts == "random":
+        published = _faiss_kmeans(points, k, config, on_gpu=backend == "faiss-gpu")
+        return KMeans(published, mean_distance(points, published))
     iterate = _torch_lloyd if backend == "torch" else partial(_faiss_lloyd, on_gpu=backend == "faiss-gpu")
+    draw = _plus_plus if config.starts == "k-means++" else _random_points
     generator = torch.Generator().manual_seed(config.seed)
     training = _subsample(points, k, config, generator)
     best_centroids, best = training[:k], math.inf
     for _ in range(config.n_init):
-        centroids = iterate(training, _plus_plus(training, k, generator), config)
+        centroids = iterate(training, draw(training, k, generator), config)
         objective = mean_distance(training, centroids)
         if objective < best:
             best_centroids, best = centroids, objective
@@ -126,6 +135,10 @@ def _plus_plus(points: Tensor, k: int, generator: torch.Generator) -> Tensor:
         chosen = torch.cat([chosen, index])
         nearest = torch.minimum(nearest, _squared_distances(points, points[index]))
     return points[chosen]
+
+
+def _random_points(points: Tensor, k: int, generator: torch.Generator) -> Tensor:
+    return points[torch.randperm(len(points), generator=generator)[:k].to(points.device)]
 
 
 def _squared_distances(points: Tensor, centroid: Float[Tensor, "1 d"]) -> Float[Tensor, " n"]:
@@ -169,19 +182,39 @@ def _chunks(points: Tensor) -> Iterator[slice]:
 
 
 def _faiss_lloyd(points: Tensor, centroids: Tensor, config: KMeansConfig, on_gpu: bool) -> Tensor:
-    import faiss
-
-    faiss.omp_set_num_threads(torch.get_num_threads())
     starts = centroids.float().cpu().numpy()
-    run = faiss.Kmeans(
-        starts.shape[1],
+    return _faiss_run(
+        points,
         len(starts),
+        starts,
         gpu=on_gpu,
         niter=config.n_iter,
         seed=config.seed,
         early_stop_threshold=config.tolerance,
-        min_points_per_centroid=1,
         max_points_per_centroid=len(points),
     )
+
+
+def _faiss_kmeans(points: Tensor, k: int, config: KMeansConfig, on_gpu: bool) -> Tensor:
+    """As published: faiss draws the points and the starts and keeps the best restart."""
+    limit = len(points) if config.max_points_per_centroid is None else config.max_points_per_centroid
+    return _faiss_run(
+        points,
+        k,
+        None,
+        gpu=on_gpu,
+        niter=config.n_iter,
+        nredo=config.n_init,
+        seed=config.seed,
+        early_stop_threshold=config.tolerance,
+        max_points_per_centroid=limit,
+    )
+
+
+def _faiss_run(points: Tensor, k: int, starts: Float[ndarray, "k d"] | None, **options: Any) -> Float[Tensor, "k d"]:
+    import faiss
+
+    faiss.omp_set_num_threads(torch.get_num_threads())
+    run = faiss.Kmeans(points.shape[1], k, min_points_per_centroid=1, **options)
     run.train(points.float().cpu().contiguous().numpy(), init_centroids=starts)
     return torch.tensor(run.centroids, dtype=points.dtype, device=points.device)

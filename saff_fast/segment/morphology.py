@@ -65,10 +65,13 @@ def _opened(mask: Mask, radius: int, element: UInt8[ndarray, "side side"]) -> Ma
 
 def _nearest_label(labels: Labels) -> Labels:
     """Each pixel's label, of background pixels that of the nearest object pixel."""
-    if not (labels > 0).any():
-        return labels
-    free = (labels == 0).astype(np.uint8)
+    return labels.flat[nearest_pixel(labels > 0)] if (labels > 0).any() else labels
+
+
+def nearest_pixel(mask: Mask) -> Int[ndarray, "height width"]:
+    """For each pixel the pixel of `mask`, which must have some, that is nearest; pixels are numbered row by row."""
+    free = (~mask).astype(np.uint8)
     _, index = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    of_index = np.zeros(int(index.max()) + 1, labels.dtype)
-    of_index[index[labels > 0]] = labels[labels > 0]
-    return of_index[index]
+    pixel_of_index = np.zeros(int(index.max()) + 1, np.int64)
+    pixel_of_index[index[mask]] = np.flatnonzero(mask)
+    return pixel_of_index[index]

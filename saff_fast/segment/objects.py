@@ -1,6 +1,6 @@
 """From clusters to objects: vote, merge, numbering."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -9,6 +9,7 @@ from torch import Tensor
 from saff_fast.segment.clusters import Clusters
 from saff_fast.segment.config import Evidence, SegmentConfig
 from saff_fast.segment.merge import merge_map
+from saff_fast.segment.oracle import Oracle
 from saff_fast.segment.renders import View, ViewMaps
 from saff_fast.segment.vote import Votes, vote
 
@@ -31,16 +32,34 @@ class Objects:
 
 
 def find_objects(
-    renders: ViewMaps, views: list[View], labels: dict[int, Tensor], clusters: Clusters, config: SegmentConfig
+    renders: ViewMaps,
+    views: list[View],
+    labels: dict[int, Tensor],
+    clusters: Clusters,
+    config: SegmentConfig,
+    oracle: Oracle | None = None,
 ) -> Objects:
-    """Vote over the views on the clusters in `labels` (by view id), merge them, and number what results."""
+    """Vote over the views on the clusters in `labels` (by view id), merge them, and number what results.
+
+    Where there is an oracle, it decides in place of the votes.
+    """
     k = len(clusters.centroids)
     evidence = {view.id: read_evidence(renders, view, config.evidence) for view in views}
     singles = torch.arange(k)
 
     def elect(roots: Tensor, threshold: float) -> Votes:
         pairs = ((roots[labels[view.id]], evidence[view.id]) for view in views)
-        return vote(pairs, k, threshold=threshold, quorum=config.quorum, min_share=config.min_label_share)
+        votes = vote(
+            pairs,
+            k,
+            threshold=threshold,
+            quorum=config.quorum,
+            min_share=config.min_label_share,
+            quorum_of=config.quorum_of,
+        )
+        if oracle is None:
+            return votes
+        return replace(votes, elected=oracle.elect(roots[labels[oracle.view]], k, config.oracle_share))
 
     strongest = float(elect(singles, config.vote_threshold).means.max())
     threshold = max(config.vote_threshold, config.relative_threshold * strongest)

@@ -1,11 +1,11 @@
 """Segmentation of a rendered run, from features to files."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Int
 from torch import Tensor
 
@@ -13,10 +13,12 @@ from saff_fast.errors import UserError
 from saff_fast.files import save_json, save_npz
 from saff_fast.segment.clusters import Clusters, fit_clusters
 from saff_fast.segment.config import SegmentConfig
-from saff_fast.segment.labels import EDITED, palette, write_labels
+from saff_fast.segment.final import final_labels
+from saff_fast.segment.labels import EDITED, write_labels
 from saff_fast.segment.objects import Objects, find_objects
-from saff_fast.segment.refine import refine
-from saff_fast.segment.renders import Renders, View, read_renders
+from saff_fast.segment.oracle import read_oracle
+from saff_fast.segment.renders import Renders, read_renders
+from saff_fast.segment.table import ObjectTable
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class SegmentReport:
     n_clusters: int
     n_merged: int
     """Labels after merging."""
-    n_objects: int
+    objects: list[dict[str, Any]]
+    """What is known of each, see `ObjectTable.entries`."""
     objectives: tuple[float, ...]
     n_views: int
     seconds: float
@@ -35,17 +38,28 @@ class SegmentReport:
     set_aside: Path | None
     """Where objects edited by hand are now; None if there were none."""
 
+    @property
+    def n_objects(self) -> int:
+        """How many there are."""
+        return len(self.objects)
 
-def segment_run(run: Path, config: SegmentConfig) -> SegmentReport:
+
+def segment_run(run: Path, config: SegmentConfig, oracle: Path | None = None) -> SegmentReport:
     """Segment the rendered views of `run` into `run/segment`.
 
     Centroids, merges and objects come from the input views that training saw and are shared by all views, so labels
-    mean the same in every view without tracking. For each view, integer and coloured labels go to `final/` (objects),
-    `no_salient/` (merged clusters, objects first and with the same numbers) and `no_merge_no_salient/` (clusters); what
-    is shared goes to `model.npz` and `objects.json`.
+    mean the same in every view without tracking. What stands still with an object in all views is an object, too
+    (`companions`), where the renders know their cameras. For each view, integer and coloured labels go to `final/`
+    (objects), `no_salient/` (merged clusters, voted objects first and with the same numbers) and `no_merge_no_salient/`
+    (clusters); what is shared goes to `model.npz` and `objects.json`, and how it was made to `segment.json`.
+
+    Args:
+        run: The run folder.
+        config: The settings.
+        oracle: True foreground of view 0, which then decides in place of votes (see `read_oracle`).
 
     Raises:
-        UserError: if the run has no rendered input views or a file of them is missing or damaged.
+        UserError: if the run has no rendered input views or a file of them is missing or damaged, or the oracle is.
     """
     begin = time.perf_counter()
     renders = read_renders(run)
@@ -54,12 +68,11 @@ def segment_run(run: Path, config: SegmentConfig) -> SegmentReport:
         raise UserError(f"{renders.folder / 'views.json'} must list input views, got none; render again.")
     clusters = fit_clusters(renders, inputs, config)
     labels = {view.id: clusters.nearest(renders, view) for view in renders.views}
-    objects = find_objects(renders, inputs, labels, clusters, config)
-    out = run / "segment"
-    areas = [_write_view(out, renders, view, labels[view.id], (clusters, objects), config) for view in renders.views]
-    _write_model(out, clusters, objects)
-    set_aside = _set_aside(out / EDITED)
-    save_json(out / "objects.json", _describe_objects(renders.views, np.stack(areas), objects))
+    known = None if oracle is None else read_oracle(oracle, renders)
+    objects = find_objects(renders, inputs, labels, clusters, config, known)
+    entries = _write(run / "segment", renders, labels, (clusters, objects), config)
+    set_aside = _set_aside(run / "segment" / EDITED)
+    save_json(run / "segment" / "segment.json", {"oracle": oracle and oracle.name, "config": asdict(config)})
     warning = None
     if not objects.n_objects:
         best = float(objects.votes.means.max())
@@ -70,7 +83,7 @@ def segment_run(run: Path, config: SegmentConfig) -> SegmentReport:
     return SegmentReport(
         n_clusters=len(clusters.centroids),
         n_merged=int(objects.ids.max()),
-        n_objects=objects.n_objects,
+        objects=entries,
         objectives=clusters.objectives,
         n_views=len(renders.views),
         seconds=time.perf_counter() - begin,
@@ -86,27 +99,26 @@ def _set_aside(edited: Path) -> Path | None:
     return edited.replace(edited.with_suffix(".before.json"))
 
 
-def _write_view(
+def _write(
     out: Path,
     renders: Renders,
-    view: View,
-    labels: Int[Tensor, "height width"],
+    labels: dict[int, Int[Tensor, "height width"]],
     model: tuple[Clusters, Objects],
     config: SegmentConfig,
-) -> Int[np.ndarray, " n_objects"]:
-    """Write the three label maps of a view; returns the pixels of each object."""
+) -> list[dict[str, Any]]:
+    """Write the three label maps of each view, what they come from, and the table of objects; returns the latter."""
     clusters, objects = model
-    merged = objects.ids[labels]
-    final = torch.where(merged <= objects.n_objects, merged, 0).numpy()
-    if objects.n_objects:
-        chosen = torch.nonzero(objects.ids <= objects.n_objects)[:, 0]
-        nearest = objects.ids[clusters.nearest(renders, view, chosen)].numpy()
-        static = renders.dynamic(view) < config.rim_dynamic * objects.dynamic[labels]
-        final = refine(final, nearest, static.numpy(), min_component=config.min_component)
-    write_labels(out / "final", view.id, final)
-    write_labels(out / "no_salient", view.id, merged.numpy())
-    write_labels(out / "no_merge_no_salient", view.id, (labels + 1).numpy())
-    return np.bincount(final.reshape(-1), minlength=objects.n_objects + 1)[1:]
+    final = final_labels(renders, list(renders.views), labels, model, config)
+    table = ObjectTable(renders, objects, final.companions)
+    for view in renders.views:
+        table.add(view, final.maps[view.id])
+        write_labels(out / "final", view.id, final.maps[view.id])
+        write_labels(out / "no_salient", view.id, objects.ids[labels[view.id]].numpy())
+        write_labels(out / "no_merge_no_salient", view.id, (labels[view.id] + 1).numpy())
+    _write_model(out, clusters, objects)
+    entries = table.entries()
+    save_json(out / "objects.json", entries)
+    return entries
 
 
 def _write_model(out: Path, clusters: Clusters, objects: Objects) -> None:
@@ -119,28 +131,3 @@ def _write_model(out: Path, clusters: Clusters, objects: Objects) -> None:
         ids=objects.ids.numpy(),
         n_objects=np.asarray(objects.n_objects),
     )
-
-
-def _describe_objects(
-    views: tuple[View, ...], areas: Int[np.ndarray, "n_views n_objects"], objects: Objects
-) -> list[dict[str, object]]:
-    """One entry per object: identity, colour, clusters, views seen, mean area in pixels where seen, vote."""
-    colours = palette(objects.n_objects + 1)
-    entries: list[dict[str, object]] = []
-    for index in range(objects.n_objects):
-        members = torch.nonzero(objects.ids == index + 1)[:, 0].tolist()
-        root = int(objects.roots[members[0]])
-        seen = areas[:, index] > 0
-        entries.append(
-            {
-                "id": index + 1,
-                "colour": colours[index + 1].tolist(),
-                "clusters": members,
-                "views": [view.id for view, is_seen in zip(views, seen, strict=True) if is_seen],
-                "mean_area": float(areas[seen, index].mean()) if seen.any() else 0.0,
-                "mean_evidence": float(objects.votes.means[root]),
-                "votes": int(objects.votes.votes[root]),
-                "voters": int(objects.votes.occurrences[root]),
-            }
-        )
-    return entries

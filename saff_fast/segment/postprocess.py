@@ -21,7 +21,7 @@ from saff_fast.segment.renders import Renders, View, read_renders
 
 Labels = Int[ndarray, "height width"]
 
-FOLDER = "postprocess"
+_FOLDER = "postprocess"
 _RECORD = "postprocess.json"
 _PUBLISHED_HEIGHT = 288
 
@@ -67,7 +67,7 @@ def postprocess_run(run: Path, config: PostprocessConfig) -> int:
             f"{source} must hold a label map of every rendered view, but lacks {', '.join(map(str, lacking))}; run "
             f"`saff-fast segment {run}` first."
         )
-    out = run / FOLDER
+    out = run / _FOLDER
     (out / _RECORD).unlink(missing_ok=True)
     for view in renders.views:
         labels = read_labels(source / f"{view.id:05d}.png").astype(np.int64)
@@ -86,8 +86,13 @@ def postprocess_run(run: Path, config: PostprocessConfig) -> int:
 
 def is_current(run: Path) -> bool:
     """Whether `run/postprocess` is complete and of the present segmentation."""
-    record = run / FOLDER / _RECORD
+    record = run / _FOLDER / _RECORD
     return record.is_file() and read_json(record).get("segmentation") == _digest(run)
+
+
+def run_masks(run: Path) -> Path:
+    """Folder of a run's label maps: post-processed where they are of the present segmentation, else as segmented."""
+    return run / _FOLDER / "final" if is_current(run) else run / "segment" / "final"
 
 
 def _digest(run: Path) -> str:

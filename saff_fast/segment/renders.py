@@ -12,6 +12,7 @@ from torch import Tensor
 
 from saff_fast.errors import UserError
 from saff_fast.files import read_image, read_json, read_labels, read_npy, read_npz
+from saff_fast.geometry.cameras import Cameras
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Renders:
     held_out: tuple[int, ...]
     """Frames that training did not see."""
     views: tuple[View, ...]
+    cameras: Cameras | None = None
+    """One a view; None where the list does not say them."""
 
     def trained_inputs(self) -> list[View]:
         """The input views that training saw."""
@@ -95,6 +98,15 @@ class Renders:
     def depth(self, view: View) -> Float[ndarray, "height width"]:
         """Depth along camera z in the scene's units."""
         return self._sized(view, "depth.npy", read_npy(self.path(view, "depth.npy")))
+
+    def points(self, view: View) -> Float[ndarray, "height width 3"] | None:
+        """Where in the world what each pixel shows is; None where the list does not say the cameras."""
+        if self.cameras is None:
+            return None
+        pixels = self.cameras.pixel_grid()
+        origins, directions = self.cameras.world_rays(torch.full((len(pixels),), self.views.index(view)), pixels)
+        depth = torch.from_numpy(self.depth(view)).reshape(-1, 1)
+        return (origins + depth * directions).reshape(self.height, self.width, 3).numpy()
 
     def flow(self, view: View, key: str) -> Float[ndarray, "height width 2"]:
         """Optical flow in pixels of an input view; `key` is `fwd` or `bwd`."""
@@ -140,6 +152,16 @@ def read_renders(run: Path) -> Renders:
             n_frames=int(content["n_frames"]),
             held_out=tuple(int(frame) for frame in content["held_out"]),
             views=views,
+            cameras=_cameras(content),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path} must list the views as `render` writes them, got {error!r}; render again.") from error
+
+
+def _cameras(content: dict[str, Any]) -> Cameras | None:
+    if not all("c2w" in view and "intrinsics" in view for view in content["views"]):
+        return None
+    n = len(content["views"])
+    c2w = torch.tensor([view["c2w"] for view in content["views"]], dtype=torch.float32).reshape(n, 3, 4)
+    intrinsics = torch.tensor([view["intrinsics"] for view in content["views"]], dtype=torch.float32).reshape(n, 4)
+    return Cameras(c2w, intrinsics, int(content["height"]), int(content["width"]))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -29,22 +30,25 @@ def vote(
     threshold: float,
     quorum: float,
     min_share: float,
+    quorum_of: Literal["seen", "all"] = "seen",
 ) -> Votes:
     """Elect the labels whose mean evidence exceeds `threshold` in enough views.
 
-    The quorum counts only the views in which the label occurs (published: all views, so an object seen in few of them
-    was always lost).
+    Of all views (published), an object that is seen in few of them is always lost.
 
     Args:
         views: Labels in [0, n_labels) and evidence (saliency, say) of each voting view.
         n_labels: Number of labels.
         threshold: Mean evidence over a label's pixels that a view must exceed to vote for it; published 0.07.
-        quorum: Share of the views with the label that must vote for it, in (0, 1]; published 0.7.
+        quorum: Share of the views that must vote for a label, in (0, 1]; published 0.7.
         min_share: A label occurs in a view when it has at least this share of its pixels, and at least one.
+        quorum_of: Whether it is a share of the views in which the label occurs, or of all.
     """
     occurrences = torch.zeros(n_labels, dtype=torch.int64)
     votes, pixels, totals = occurrences.clone(), occurrences.clone(), torch.zeros(n_labels, dtype=torch.float64)
+    n_views = 0
     for labels, evidence in views:
+        n_views += 1
         flat = labels.reshape(-1)
         counts = torch.bincount(flat, minlength=n_labels)
         sums = torch.bincount(flat, weights=evidence.reshape(-1).double(), minlength=n_labels)
@@ -54,5 +58,6 @@ def vote(
         pixels += counts
         totals += sums
     # Integers, and a hair below the product, so that 0.7 of 10 views is 7 in spite of rounding.
-    needed = torch.ceil(quorum * occurrences.double() - 1e-9).long().clamp_min(1)
+    asked = occurrences if quorum_of == "seen" else torch.full_like(occurrences, n_views)
+    needed = torch.ceil(quorum * asked.double() - 1e-9).long().clamp_min(1)
     return Votes(occurrences, votes, votes >= needed, totals / pixels.clamp_min(1))

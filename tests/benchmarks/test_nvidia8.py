@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -80,6 +81,19 @@ def test_a_failure_ends_its_task_and_the_next_go_resumes_there(nvidia8, settings
     calls.clear()
     assert list(nvidia8.work(task, settings).seconds) == ["train", "render", "segment", "postprocess", "evaluate"]
     assert calls == []
+
+
+def test_a_step_is_a_process_with_its_threads_and_its_last_words(nvidia8, monkeypatch):
+    started = []
+
+    def run(command, *, env, **options):
+        started.append((command[1:], env["OMP_NUM_THREADS"]))
+        return SimpleNamespace(returncode=2 * (command[-1] == "bad"), stderr="one\nsaff-fast: no\n", stdout="")
+
+    monkeypatch.setattr(nvidia8.subprocess, "run", run)
+    assert nvidia8.step(["render", "good"], 3) == ""
+    assert nvidia8.step(["render", "bad"], 1) == "saff-fast: no"
+    assert started == [(["-m", "saff_fast", "render", "good"], "3"), (["-m", "saff_fast", "render", "bad"], "1")]
 
 
 def test_changed_arguments_redo_a_step_and_all_after_it(nvidia8, settings, recorded, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from saff_fast.errors import UserError
-from saff_fast.evaluate.collect import Request, collect
+from saff_fast.evaluate.collect import Request, collect, truth_of
 from saff_fast.evaluate.published_colours import published_picture
 from saff_fast.files import save_json, write_image
 from tests.evaluate.scored_run import labels, write_run, write_scene
@@ -60,6 +60,10 @@ def test_runs_give_their_own_results_or_are_scored(tmp_path):
     assert entry.results["splits"]["input"]["fg_jaccard"] == 1
     save_json(tmp_path / "run" / "results.json", {"protocol": "saff-clean", "splits": {"input": {"psnr": 7.0}}})
     assert collect([tmp_path / "run"], REQUEST)[0].results["splits"]["input"]["psnr"] == 7
+    save_json(tmp_path / "run" / "results.json", {"protocol": "saff-clean", "splits": {"input": {"psnr": 7.0}}})
+    write_image(tmp_path / "true" / "scene" / "00000.png", labels(0))
+    (scored,) = collect([tmp_path / "run"], Request("saff-clean", truth=tmp_path / "true"))
+    assert scored.results["truth"]["fg_iou"] == 1, "the results that are there know nothing of this truth"
     assert "davis" in collect([tmp_path / "run"], Request("davis-uvos"))[0].results
 
 
@@ -79,6 +83,15 @@ def test_gaps_and_other_mistakes(data):
         collect([data / "Playground" / "other"], REQUEST)
     with pytest.raises(UserError, match=r"true label maps in .*, under the name of its scene"):
         collect([data / "Playground" / "other"], Request("saff-clean", truth=data / "nothing"))
+
+
+@pytest.mark.parametrize("place", ["{}/truth", "gt_masks/{}", "{}/gt_masks", "{}"])
+@pytest.mark.parametrize("name", ["Balloon1-2", "balloon1-2"])
+def test_places_of_truth(tmp_path, place, name):
+    folder = tmp_path / place.format(name)
+    write_image(folder / "training_ 0.png", labels(0))
+    assert truth_of("Balloon1-2", tmp_path) == folder
+    assert truth_of("Umbrella", tmp_path) is None
 
 
 def test_truth_in_colours_is_refused(data):

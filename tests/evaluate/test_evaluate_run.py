@@ -7,7 +7,7 @@ import pytest
 from saff_fast.errors import UserError
 from saff_fast.evaluate.evaluate_run import evaluate_run
 from saff_fast.evaluate.image_metrics import PSNR_LIMIT
-from saff_fast.files import save_npy, save_npz, write_image
+from saff_fast.files import save_json, save_npy, save_npz, write_image
 from tests.evaluate.scored_run import (
     HEIGHT,
     HELD_OUT,
@@ -59,6 +59,12 @@ def test_exact_renders_score_exactly_and_have_the_contract_keys(exact):
     assert "held_out" not in results
     assert "truth" not in results
     json.dumps(results, allow_nan=False)
+
+
+def test_an_oracle_is_named(copy):
+    assert "oracle" not in evaluate_run(copy / "run")
+    save_json(copy / "run" / "segment" / "segment.json", {"oracle": "00000.png", "config": {}})
+    assert evaluate_run(copy / "run")["oracle"] == "00000.png"
 
 
 def test_only_scored_views_count(copy):

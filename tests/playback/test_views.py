@@ -9,7 +9,7 @@ import torch
 
 from saff_fast.errors import UserError
 from saff_fast.files import read_image, read_json, save_json
-from saff_fast.playback.settings import RenderSettings
+from saff_fast.playback.settings import RenderSettings, open_renderer
 from saff_fast.playback.views import render_run
 from saff_fast.scene.reader import read_motion_masks
 from saff_fast.segment.renders import read_renders
@@ -101,3 +101,17 @@ def test_a_run_renders_without_its_scene(trained):
     assert (run / "render" / "views.json").is_file()
     assert (run / "render" / "0_rgb.png").is_file()
     assert not list((run / "render").glob("*_motion.png"))
+
+
+def test_the_list_says_where_each_view_is_taken_from(trained):
+    _, run = trained
+    render_run(run, settings=RenderSettings(scale=0.5))
+    renders = read_renders(run)
+    cameras = open_renderer(run, RenderSettings(), []).model.cameras.resized(18, 32)
+    poses = [view.pose for view in renders.views]
+    torch.testing.assert_close(renders.cameras.c2w, cameras.c2w[poses])
+    torch.testing.assert_close(renders.cameras.intrinsics, cameras.intrinsics[poses])
+    points = renders.points(renders.views[3])
+    pixels, depth = renders.cameras.project(torch.full((18 * 32,), 3), torch.from_numpy(points).reshape(-1, 3))
+    torch.testing.assert_close(pixels, cameras.pixel_grid(), atol=1e-2, rtol=0)
+    np.testing.assert_allclose(depth.numpy().reshape(18, 32), renders.depth(renders.views[3]), rtol=1e-4)

@@ -1,9 +1,12 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from saff_fast.files import save_json
+from saff_fast.segment import clusters as module
 from saff_fast.segment.clusters import fit_clusters
 from saff_fast.segment.config import SegmentConfig
+from saff_fast.segment.elbow import elbow
 from saff_fast.segment.renders import read_renders
 
 WIDTH = 101
@@ -60,3 +63,16 @@ def test_as_many_clusters_as_asked(tmp_path):
     clusters = fit_clusters(renders, renders.trained_inputs(), SegmentConfig(sample_interval=1, n_clusters=5))
     assert len(clusters.prototypes) == 5
     assert len(clusters.objectives) == 1
+
+
+def test_every_third_pixel_of_all_views_in_a_row_is_the_published_sample(tmp_path, monkeypatch):
+    write_edge(tmp_path)
+    renders = read_renders(tmp_path)
+    views = renders.trained_inputs()
+    taken = []
+    monkeypatch.setattr(
+        module, "elbow", lambda units, *args, **options: taken.append(units) or elbow(units, *args, **options)
+    )
+    fit_clusters(renders, views, SegmentConfig(sample="every", sample_interval=3))
+    everything = torch.cat([renders.semantics(view).flatten(0, 1).float() for view in views])
+    torch.testing.assert_close(taken[0], F.normalize(everything[::3], dim=1))

@@ -1,5 +1,7 @@
 import sys
 
+import faiss
+import numpy as np
 import pytest
 import torch
 from sklearn.cluster import KMeans as SklearnKMeans
@@ -42,6 +44,25 @@ def test_exact_lloyd_ends_at_means_of_its_clusters():
     labels, _ = assign(points, centroids)
     means = torch.stack([points[labels == label].mean(dim=0) for label in range(4)])
     torch.testing.assert_close(centroids, means, atol=1e-5, rtol=1e-5)
+
+
+def test_published_starts_and_points_are_those_that_faiss_draws():
+    points = torch.randn(2000, 6)
+    config = KMeansConfig(
+        backend="faiss-cpu", starts="random", n_init=10, n_iter=300, tolerance=0.0, max_points_per_centroid=256
+    )
+    published = faiss.Kmeans(6, 4, niter=300, nredo=10, seed=1234)
+    published.train(points.numpy())
+    np.testing.assert_array_equal(kmeans(points, 4, config).centroids.numpy(), published.centroids)
+
+
+@pytest.mark.parametrize(("starts", "lowest", "highest"), [("random", 0, 5), ("k-means++", 20, 20)])
+def test_random_starts_do_not_look_for_what_is_far(monkeypatch, starts, lowest, highest):
+    points, seen = torch.cat([torch.randn(198, 4), 1000 + torch.randn(2, 4)]), []
+    monkeypatch.setattr(module, "_torch_lloyd", lambda training, starts, config: seen.append(starts) or starts)
+    kmeans(points, 2, KMeansConfig(backend="torch", starts=starts, n_init=20))
+    assert all(any(torch.equal(start, point) for point in points) for starts in seen for start in starts)
+    assert lowest <= sum(bool((starts > 500).any()) for starts in seen) <= highest
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

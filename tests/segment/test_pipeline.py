@@ -1,13 +1,14 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from saff_fast.cli.main import main
 from saff_fast.errors import UserError
-from saff_fast.files import read_labels, write_image
-from saff_fast.segment.config import SegmentConfig
+from saff_fast.files import read_json, read_labels, save_json, save_npy, write_image
+from saff_fast.segment.config import PUBLISHED, SegmentConfig
 from saff_fast.segment.kmeans import KMeansConfig
 from saff_fast.segment.pipeline import segment_run
 from tests.segment.rendered_run import MOVER_A, MOVER_B, STATIC_OBJECT, instances, write_run
@@ -56,6 +57,40 @@ def test_published_evidence_also_elects_the_static_object(run, views):
     segment_run(run, replace(CONFIG, evidence="saliency", rim_dynamic=0.0))
     found = read_maps(run, "final", views)
     assert np.mean([found[v["id"]][instances(v["time"]) == STATIC_OBJECT].mean() > 0 for v in views]) == 1
+
+
+def test_parity_is_the_published_way(run, views, capsys):
+    assert main(["segment", str(run), "--parity", "--set", "kmeans.n_init=2"]) == 0
+    found = read_maps(run, "final", views)
+    for time in range(4):  # salient things, whether they move or not, and nothing is trimmed
+        assert adjusted_rand_score(instances(time).ravel(), found[time].ravel()) > 0.9
+    settings = read_json(run / "segment" / "segment.json")["config"]
+    assert settings["quorum_of"] == "all"
+    assert settings["kmeans"] | {"backend": "auto"} == asdict(replace(PUBLISHED.kmeans, n_init=2))
+
+
+def test_a_companion_is_an_object_after_the_voted_ones(run, views):
+    listing = read_json(run / "render" / "views.json")
+    for view in listing["views"]:
+        view["c2w"], view["intrinsics"] = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], [20, 20, 20, 12]
+        labels = instances(view["time"])
+        depth = np.where(labels > 0, 3.0, 9.0).astype(np.float32)
+        depth[12:14, 36:40] = 3.0  # touches nothing
+        depth[9:21, 36:39] = 3.0  # touches the static object and, in one view, a mover
+        save_npy(run / "render" / f"{view['id']}_depth.npy", depth)
+        write_image(run / "render" / f"{view['id']}_opacity.png", np.full((24, 40), 255, np.uint8))
+    save_json(run / "render" / "views.json", listing)
+    # The static object and what is below it are beside the upper mover in the last view only.
+    assert segment_run(run, CONFIG).n_objects == 2
+    report = segment_run(run, replace(CONFIG, evidence="saliency", companion_quorum=0.0, rim_dynamic=0.0))
+    without = report.n_objects
+    report = segment_run(run, replace(CONFIG, evidence="saliency", rim_dynamic=0.0))
+    assert report.n_objects == without + 1
+    static = int(read_maps(run, "final", views)[0][5, 32])
+    assert report.objects[-1]["with"] == static
+    assert report.objects[-1]["frames"] == 4
+    for time in range(4):
+        assert (read_maps(run, "final", views)[time][14:19, 37] == without + 1).all()
 
 
 def test_folders_share_numbers_and_objects_are_described(run, views):

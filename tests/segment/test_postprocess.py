@@ -1,14 +1,16 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from saff_fast.cli.main import main
 from saff_fast.errors import UserError
-from saff_fast.evaluate.masks import read_prediction, run_masks
+from saff_fast.evaluate.masks import read_prediction
 from saff_fast.files import read_labels, write_image
+from saff_fast.segment import postprocess as module
 from saff_fast.segment.labels import write_labels
-from saff_fast.segment.postprocess import PostprocessConfig, is_current, postprocess_run
+from saff_fast.segment.postprocess import PostprocessConfig, is_current, postprocess_run, run_masks
 from saff_fast.segment.renders import View
 from tests.segment.rendered_run import HEIGHT, MOVER_A, MOVER_B, WIDTH, instances, write_run
 
@@ -61,6 +63,34 @@ def test_the_crf_moves_edges_to_those_of_colour_and_depth(run, backend):
     settings = ("--set", f"backend={backend}", "--set", "min_component=0", "--set", "device=cpu")
     assert main(["postprocess", str(run), "--crf", *settings]) == 0
     assert (read(run, 0) != objects(0)).mean() < 0.2 * (shifted != objects(0)).mean()
+
+
+def test_labels_of_the_crf_are_those_of_the_view_whatever_their_numbers(run):
+    write_labels(run / "segment" / "final", 0, np.array([0, 4, 9])[objects(0)])
+    postprocess_run(run, WITH_CRF)
+    np.testing.assert_array_equal(read(run, 0), np.array([0, 4, 9])[objects(0)])
+
+
+def test_lengths_of_the_crf_follow_the_height_unless_as_published(run, monkeypatch):
+    scales = []
+    given = module.pairwise_terms
+    monkeypatch.setattr(module, "pairwise_terms", lambda *args: scales.append(args[-1]) or given(*args))
+    monkeypatch.setattr(module, "clean_as_published", lambda labels: labels)  # nothing of this size would be left
+    postprocess_run(run, WITH_CRF)
+    postprocess_run(run, replace(WITH_CRF, parity=True))
+    assert set(scales) == {HEIGHT / 288, 1.0}
+
+
+def test_an_interrupted_run_is_not_taken_for_complete(run, monkeypatch):
+    postprocess_run(run, CONFIG)
+
+    def interrupt(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "clean", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        postprocess_run(run, CONFIG)
+    assert not is_current(run)
 
 
 def test_a_view_of_one_label_passes(run):

@@ -34,6 +34,12 @@ def test_only_views_with_the_label_count():
     assert result.elected.tolist() == [False, True, False]
 
 
+def test_a_quorum_of_all_views_loses_what_is_seen_in_few():
+    pattern = [[(0, 1.0), (1, 0.5)]] * 6 + [[(0, 1.0), (0, 1.0)]] * 4
+    assert vote(views_of(pattern), 2, **LIMITS).elected.tolist() == [True, True]
+    assert vote(views_of(pattern), 2, **LIMITS, quorum_of="all").elected.tolist() == [True, False]
+
+
 def test_mean_not_sum_and_strictly_above():
     pattern = [[(0, 0.13), (0, 0.0), (1, 0.15), (1, 0.0), (2, 0.07)]]
     result = vote(views_of(pattern), 3, **(LIMITS | {"threshold": 0.07000000029802322}))

@@ -12,6 +12,7 @@ from saff_fast.errors import UserError
 from saff_fast.files import read_labels, save_json, write_image
 from saff_fast.playback.exports.rle import encode
 from saff_fast.playback.objects import ObjectModel
+from saff_fast.segment.postprocess import run_masks
 from saff_fast.segment.renders import read_renders
 
 
@@ -25,7 +26,7 @@ def export_masks(run: Path, out: Path) -> Path:
     """
     renders = read_renders(run)
     edited = ObjectModel.load(run) if ObjectModel.is_edited(run) else None
-    folder = run / "segment" / "final" / "labels"
+    folder = run_masks(run) / "labels"
     if edited is None and not folder.is_dir():
         raise UserError(f"{run} must be segmented, but {folder} is missing; run `saff-fast segment {run}` first.")
     images: list[dict[str, Any]] = []

@@ -6,11 +6,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from saff_fast.capture.transforms import list_transforms
 from saff_fast.cli.main import main
-from saff_fast.files import read_json, read_labels
+from saff_fast.files import read_image, read_json, read_labels, write_image
 from saff_fast.playback.exports.masks import export_masks
+from saff_fast.playback.exports.overlays import export_overlays, overlaid
 from saff_fast.playback.exports.ply import VERTEX, write_ply
 from saff_fast.playback.exports.surfaces import world_points
 from saff_fast.playback.exports.tracks import follow
@@ -18,8 +20,12 @@ from saff_fast.playback.objects import ObjectModel
 from saff_fast.playback.shot import shot_of
 from saff_fast.playback.views import render_run
 from saff_fast.segment.config import SegmentConfig
+from saff_fast.segment.labels import palette
 from saff_fast.segment.pipeline import segment_run
+from saff_fast.segment.postprocess import PostprocessConfig, postprocess_run
+from saff_fast.segment.renders import read_renders
 from saff_fast.train.rendering import load_run
+from tests.evaluate import scored_run
 from tests.playback.exports.test_rle import decompress, filled
 from tests.segment.rendered_run import MOVER_A, MOVER_B, instances, write_run
 
@@ -84,6 +90,50 @@ def test_masks_follow_objects_edited_by_hand(tmp_path):
     found = read_labels(tmp_path / "export" / "masks" / "0.png") > 0
     moving = np.isin(instances(0), (MOVER_A, MOVER_B))
     assert (found == moving).mean() > 0.97
+
+
+def test_masks_and_overlays_are_the_postprocessed_ones_where_there_are_such(tmp_path):
+    pytest.importorskip("av", reason="PyAV is not installed")
+    views = write_run(tmp_path, tmp_path)
+    for view in views:
+        write_image(tmp_path / "render" / f"{view['id']}_rgb.png", np.full((24, 40, 3), 100, np.uint8))
+    segment_run(tmp_path, SegmentConfig())
+    postprocess_run(tmp_path, PostprocessConfig())
+    for view in views:  # marked, so that it shows where they come from
+        path = tmp_path / "postprocess" / "final" / "labels" / f"{view['id']:05d}.png"
+        write_image(path, np.where(read_labels(path) == 1, 7, 0).astype(np.uint8))
+    export_masks(tmp_path, tmp_path / "export")
+    assert [entry["id"] for entry in read_json(tmp_path / "export" / "masks.json")["categories"]] == [7]
+
+
+def test_overlays_show_frames_where_they_were_filmed_and_renders_elsewhere(tmp_path):
+    pytest.importorskip("av", reason="PyAV is not installed")
+    scene, run = tmp_path / "scene", tmp_path / "run"
+    scored_run.write_scene(scene)
+    scored_run.write_run(run, scene)
+    for view in read_renders(run).views:
+        write_image(run / "render" / f"{view.id}_rgb.png", np.full((24, 32, 3), 100, np.uint8))
+    export_overlays(run, run / "export")
+    overlays = run / "export" / "overlays"
+    background = scored_run.labels(3) == 0
+    np.testing.assert_array_equal(read_image(overlays / "3.png")[background], scored_run.picture(3)[background])
+    assert (read_image(overlays / "17.png")[background] == 100).all()
+    with Image.open(overlays / "input.gif") as video:
+        assert video.n_frames == scored_run.N_FRAMES
+    assert (overlays / "fix_time0.mp4").stat().st_size > 0
+
+
+def test_an_object_is_half_its_colour_and_its_outline_all():
+    labels = np.zeros((7, 9), np.uint8)
+    labels[1:6, 1:5], labels[1:6, 5:8] = 1, 2
+    colours = palette(3)
+    drawn = overlaid(np.full((7, 9, 3), 50, np.uint8), labels)
+    assert (drawn[labels == 0] == 50).all()
+    np.testing.assert_array_equal(drawn[3, 2], np.round(25 + 0.5 * colours[1]))
+    np.testing.assert_array_equal(drawn[3, 6], np.round(25 + 0.5 * colours[2]))
+    for row, column in ((1, 2), (3, 1), (3, 4), (5, 3)):  # towards the background and towards the other object
+        np.testing.assert_array_equal(drawn[row, column], colours[1])
+    np.testing.assert_array_equal(drawn[3, 5], colours[2])
 
 
 def test_still_points_stay_and_moving_ones_follow_the_flow(renderer):
@@ -151,6 +201,7 @@ def test_tracks_leave_arrays_and_a_video(finished):
     ("arguments", "said"),
     [
         (["masks"], "must be"),
+        (["overlays"], "must be"),
         (["tracks", "--time", "6"], "--time must be in [0, 5]"),
         (["depth", "--scale", "0"], "--scale must be in (0, 100]"),
     ],

@@ -1,0 +1,191 @@
+"""What stands still with an object in all views and belongs to it: whoever holds the balloon that moves.
+
+Neither motion nor semantics tell it from the ground, depth does: it stands in front of what is beside it, and it
+touches the object at the object's own depth. A pole that an object passes does so too, but in few views.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from scipy.ndimage import binary_dilation
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from saff_fast.segment.morphology import nearest_pixel
+from saff_fast.segment.renders import Renders, View
+
+_PROMINENCE = 0.08
+"""Share of inverse depth by which something stands out from what is beside it."""
+_WIDEST = 0.5
+"""What is wider than this share of the picture stands out from nothing."""
+_STEP = 0.06
+"""Relative depth between neighbouring pixels of one thing."""
+_REACH = 0.3
+"""Relative depth between an object and what touches it."""
+_CONTACT = 0.15
+"""Share of its outline by which something touches an object."""
+_LARGEST = 1.5
+"""Area in terms of the object's usual one, above which something is not with the object but the object with it."""
+_SAME = 0.05
+"""Relative depth up to which a point is the one that is seen in another view."""
+_FEWEST = 3
+"""Views that must see a point."""
+_GAP = 1 / 72
+"""Pixels between things that touch, as a share of the picture's height."""
+
+Labels = Int[ndarray, "height width"]
+Mask = Bool[ndarray, "height width"]
+
+
+@dataclass(frozen=True)
+class Companions:
+    """What may be with objects in the trained input views, to be asked about any view."""
+
+    renders: Renders
+    beside: dict[int, Labels]
+    """By trained input view, widened by the gap: the object that a pixel may be with, 0 for none."""
+    objects: dict[int, Labels]
+    """By trained input view: the objects themselves."""
+    areas: Float[ndarray, " n_labels"]
+    """Median pixels of each object in the trained input views that have it."""
+    depths: dict[int, Float[ndarray, "height width"]]
+    quorum: float
+    """Share of the views that see a point in which it must be beside an object."""
+    smallest: float
+    """Share of the picture."""
+
+    @staticmethod
+    def find(renders: Renders, objects: Mapping[int, Labels], quorum: float, smallest: float) -> "Companions":
+        """Look beside the objects of every trained input view.
+
+        Args:
+            renders: The rendered run; it must know its cameras.
+            objects: Label maps by view, at least of the trained input views.
+            quorum: Share of the views that see a point in which it must be beside an object, in (0, 1].
+            smallest: Share of the picture below which something is nothing.
+        """
+        views = renders.trained_inputs()
+        known = {view.id: objects[view.id] for view in views}
+        areas, depths = _areas(list(known.values())), {view.id: renders.depth(view) for view in views}
+        gap = _element(renders.height)
+        beside = {
+            k: cv2.dilate(things_beside(labels, depths[k], areas, smallest).astype(np.uint16), gap).astype(np.int64)
+            for k, labels in known.items()
+        }
+        return Companions(renders, beside, known, areas, depths, quorum, smallest)
+
+    def of(self, view: View, objects: Labels) -> Labels:
+        """The object that each pixel of a view is with, 0 for none.
+
+        Args:
+            view: Any rendered view.
+            objects: Its label map.
+        """
+        with_object = np.zeros_like(objects)
+        things = things_beside(objects, self.renders.depth(view), self.areas, self.smallest)
+        points = self.renders.points(view)
+        if points is not None and things.any():
+            with_object[things > 0] = self._elected(points[things > 0], view)
+        return with_object
+
+    def _elected(self, points: Float[ndarray, "n 3"], view: View) -> Int[ndarray, " n"]:
+        """The object that each point is with by the vote of the trained input views but `view`."""
+        seen, votes = np.zeros(len(points)), np.zeros((len(self.areas), len(points)))
+        for other in self.renders.trained_inputs():
+            if other.id == view.id:
+                continue
+            rows, columns, visible = self._sight(points, other)
+            seen += visible
+            beside = self.beside[other.id][rows, columns]
+            votes[beside[visible], np.flatnonzero(visible)] += 1
+        elected = (seen >= _FEWEST) & (seen - votes[0] >= self.quorum * seen)
+        return np.where(elected, 1 + votes[1:].argmax(axis=0), 0)
+
+    def _sight(
+        self, points: Float[ndarray, "n 3"], view: View
+    ) -> tuple[Int[ndarray, " n"], Int[ndarray, " n"], Bool[ndarray, " n"]]:
+        """Row and column of points in a view, and whether they are what is seen there and no object hides them."""
+        renders = self.renders
+        assert renders.cameras is not None
+        camera = torch.full((len(points),), renders.views.index(view))
+        pixels, depth = (values.numpy() for values in renders.cameras.project(camera, torch.from_numpy(points)))
+        places = np.floor(pixels).astype(np.int64)
+        inside = ((places >= 0) & (places < [renders.width, renders.height])).all(axis=1) & (depth > 0)
+        columns, rows = places.clip(0, [renders.width - 1, renders.height - 1]).T
+        same = np.abs(depth - self.depths[view.id][rows, columns]) < _SAME * depth
+        return rows, columns, inside & same & (self.objects[view.id][rows, columns] == 0)
+
+
+def _areas(maps: list[Labels]) -> Float[ndarray, " n_labels"]:
+    counts = np.stack([np.bincount(labels.reshape(-1), minlength=1 + max(m.max() for m in maps)) for labels in maps])
+    return np.array([np.median(column[column > 0]) if column.any() else 0.0 for column in counts.T])
+
+
+def things_beside(
+    objects: Labels, depth: Float[ndarray, "height width"], areas: Float[ndarray, " n_labels"], smallest: float
+) -> Labels:
+    """The object that each pixel is beside: of things that stand out in depth and touch an object at its depth.
+
+    Args:
+        objects: Label map, 0 = background.
+        depth: Along camera z.
+        areas: Usual pixels of each label.
+        smallest: Share of the picture below which a thing is left out.
+    """
+    found = np.zeros_like(objects)
+    if not objects.any():
+        return found
+    smooth = cv2.medianBlur(np.maximum(depth, 1e-6).astype(np.float32), 5)
+    things = _things((prominence(smooth) > _PROMINENCE) & (objects == 0), np.log(smooth))
+    touching = (cv2.dilate(objects.astype(np.uint16), _element(objects.shape[0])) > 0) & (things > 0)
+    nearest = nearest_pixel(objects > 0)
+    labels_there, depth_there = objects.flat[nearest], smooth.flat[nearest]
+    for thing in np.unique(things[touching]):
+        mask = things == thing
+        contact = mask & touching
+        label = int(np.bincount(labels_there[contact]).argmax())
+        outline = int((binary_dilation(mask) & ~mask).sum())
+        if (
+            smallest * mask.size <= mask.sum() <= _LARGEST * areas[label]
+            and contact.sum() >= _CONTACT * outline
+            and np.median(np.abs(np.log(smooth[contact] / depth_there[contact]))) < _REACH
+        ):
+            found[mask] = label
+    return found
+
+
+def prominence(depth: Float[ndarray, "height width"]) -> Float[ndarray, "height width"]:
+    """How far each pixel stands out from what is beside it in its row: 0 for not at all, to 1.
+
+    The share of inverse depth that goes when everything narrower than half a picture is cut off. Ground is equally far
+    along a row, however near it comes further down, and a slanted wall rises steadily: neither stands out (but a wall
+    does where it comes nearest at a side of the picture: it might be a thing that is cut off there).
+    """
+    inverse = (1 / depth).astype(np.float32)
+    row = np.ones((1, int(_WIDEST * depth.shape[1]) | 1), np.uint8)
+    return 1 - cv2.morphologyEx(inverse, cv2.MORPH_OPEN, row, borderType=cv2.BORDER_REPLICATE) / inverse
+
+
+def _things(mask: Mask, log_depth: Float[ndarray, "height width"]) -> Labels:
+    """Connected pieces of the mask without a step in depth, numbered from 1."""
+    index = np.arange(mask.size).reshape(mask.shape)
+    pairs = []
+    for axis in (0, 1):
+        before, after = (np.take(index, range(k, mask.shape[axis] - 1 + k), axis) for k in (0, 1))
+        joined = mask.flat[before] & mask.flat[after]
+        joined &= np.abs(log_depth.flat[before] - log_depth.flat[after]) < _STEP
+        pairs.append(np.stack([before[joined], after[joined]]))
+    rows, columns = np.concatenate(pairs, axis=1)
+    links = coo_matrix((np.ones(len(rows), bool), (rows, columns)), shape=(mask.size, mask.size))
+    _, pieces = connected_components(links, directed=False)
+    return np.where(mask, pieces.reshape(mask.shape) + 1, 0).astype(np.int64)
+
+
+def _element(height: int) -> ndarray:
+    radius = max(1, round(height * _GAP))
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
