@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import torch
 
 from saff_fast.playback.objects import ObjectModel
 from saff_fast.playback.renderer import Stopped
@@ -374,7 +373,7 @@ class Session:
 def object_at(loaded: Loaded, objects: ObjectModel, look: Look, shot: Shot, at: tuple[float, float]) -> Hit:
     """What a shot shows at x and y, shares of its width and height from the upper left corner."""
     x, y = (min(max(share, 0.0), 1.0) * n for share, n in zip(at, (shot.width, shot.height), strict=True))
-    intrinsics = shot.intrinsics - torch.tensor([0, 0, x - 0.5, y - 0.5])
+    intrinsics = shot.intrinsics - shot.intrinsics.new_tensor([0, 0, x - 0.5, y - 0.5])
     pixel = replace(shot, intrinsics=intrinsics, height=1, width=1)
     renderer = replace(loaded.renderer, objects=objects)
     maps = renderer.render(pixel, ("semantic",), only=look.only, without=look.without)
