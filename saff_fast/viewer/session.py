@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-
 from saff_fast.playback.objects import ObjectModel
 from saff_fast.playback.renderer import Stopped
 from saff_fast.playback.shot import Shot
