@@ -11,8 +11,9 @@ import torch
 from saff_fast.playback.path import read_camera_path
 from saff_fast.playback.renderer import ShotRenderer
 from saff_fast.playback.shot import shot_of
+from saff_fast.viewer.click import object_at
 from saff_fast.viewer.look import isolated, with_modality, with_time
-from saff_fast.viewer.session import Session, object_at
+from saff_fast.viewer.session import Session
 from tests.viewer.conftest import camera_of, eventually, final_picture
 
 
