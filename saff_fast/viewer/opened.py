@@ -13,6 +13,7 @@ from saff_fast.playback.modalities import PictureScales
 from saff_fast.playback.objects import ObjectModel
 from saff_fast.playback.renderer import ShotRenderer
 from saff_fast.playback.scales import picture_scales
+from saff_fast.playback.settings import objects_of
 from saff_fast.train.model import SceneModel
 from saff_fast.train.rendering import load_run
 from saff_fast.viewer.survey import Survey
@@ -67,9 +68,7 @@ class OpenRun:
 
     def objects(self) -> ObjectModel | None:
         """The objects as they are saved in the run; None if it has none."""
-        if not ObjectModel.exists(self.folder):
-            return None
-        return ObjectModel.load(self.folder).to(self.loaded.model.cameras.c2w.device)
+        return objects_of(self.folder, self.loaded.model) if ObjectModel.exists(self.folder) else None
 
     def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
         """Have `watcher` called after each new checkpoint; call what is returned to end that."""

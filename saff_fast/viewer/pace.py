@@ -1,5 +1,6 @@
-"""How large pictures are: small enough to follow the hand, then up to full size at rest."""
+"""How large pictures are, and how many: small enough to follow the hand, then up to full size at rest."""
 
+from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ _FIRST_ROWS = 72
 _STEP = 2.5
 """Rows of a refined picture in terms of the one before."""
 _FASTEST_CHANGE = 1.5
+_RATE_OVER = 2.0
+"""Seconds over which the rate of pictures is taken."""
 
 
 @dataclass
@@ -38,3 +41,17 @@ class Pace:
         """Rows of the picture after one of `rows`, at rest."""
         larger = round(rows * _STEP)
         return full if larger * 1.3 >= full else larger
+
+
+class Rate:
+    """Pictures a second, of the last two seconds."""
+
+    def __init__(self) -> None:
+        self._at = deque[float]()
+
+    def shown(self, clock: float) -> float:
+        """The rate, now that another picture is shown; 0 for the first in a while."""
+        self._at.append(clock)
+        while self._at[-1] - self._at[0] > _RATE_OVER:
+            self._at.popleft()
+        return (len(self._at) - 1) / max(self._at[-1] - self._at[0], 1e-6) if len(self._at) > 1 else 0.0

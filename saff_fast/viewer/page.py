@@ -19,7 +19,8 @@ from saff_fast.viewer.look import number
 from saff_fast.viewer.objects_tab import ObjectsTab
 from saff_fast.viewer.opened import OpenRun
 from saff_fast.viewer.path_tab import PathTab
-from saff_fast.viewer.session import Hit, Session, Statistics
+from saff_fast.viewer.screen import Hit, Statistics
+from saff_fast.viewer.session import Session
 from saff_fast.viewer.view_tab import ViewTab
 
 _LOG = logging.getLogger(__name__)

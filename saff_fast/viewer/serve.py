@@ -4,8 +4,10 @@ import contextlib
 import io
 import logging
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Self
+from urllib.parse import urlsplit
 
 import numpy as np
 import viser
@@ -36,6 +38,7 @@ class Viewer:
         self.opened, self._beside = opened, beside
         self.pages: dict[int, Page] = {}
         self._lock = threading.Lock()
+        """Held while a page is made or ended, so that none is left when the viewer is closed."""
         self._over = threading.Event()
         with contextlib.redirect_stdout(io.StringIO()):  # it says where it is in a way of its own
             self.server = viser.ViserServer(host, port, label="saff_fast", verbose=False)
@@ -70,25 +73,35 @@ class Viewer:
         """End the server and all that browsers have running."""
         self._over.set()
         with self._lock:
-            pages, self.pages = list(self.pages.values()), {}
-        for page in pages:
-            page.close()
+            for page in self.pages.values():
+                page.close()
+            self.pages.clear()
         with contextlib.redirect_stdout(io.StringIO()):
             self.server.stop()
         self._follower.join()
 
     def _opened(self, client: viser.ClientHandle) -> None:
-        page = Page(client, self.opened, self._beside)
+        if self._is_of_another_page(client.client_id):
+            _LOG.warning("browser %d: ignored, since another site's page has opened it", client.client_id)
+            return
         with self._lock:
-            self.pages[client.client_id] = page
-        if self._over.is_set() or client.client_id not in self.server.get_clients():  # it has gone meanwhile
+            if not self._over.is_set():
+                self.pages[client.client_id] = Page(client, self.opened, self._beside)
+        if client.client_id not in self.server.get_clients():  # it has gone meanwhile
             self._closed(client)
 
     def _closed(self, client: viser.ClientHandle) -> None:
         with self._lock:
             page = self.pages.pop(client.client_id, None)
-        if page is not None:
-            page.close()
+            if page is not None:
+                page.close()
+
+    def _is_of_another_page(self, client_id: int) -> bool:
+        """Whether a site that the browser visits reaches for this server: browsers let any page do so."""
+        connection = self.server._websock_server._live_connections.get(client_id)
+        headers = {} if connection is None or connection.request is None else connection.request.headers
+        origin = headers.get("Origin")
+        return origin is not None and urlsplit(origin).netloc != headers.get("Host")
 
     def _place_camera(self) -> None:
         """Browsers begin where the first frame was taken, and turn about the middle of the scene."""
@@ -105,6 +118,7 @@ class Viewer:
         for message in (_messages.ShareUrlRequest, _messages.ShareUrlDisconnect):
             self.server._websock_server.unregister_handler(message)
         logging.getLogger("websockets.server").addFilter(_in_one_line)
+        warnings.filterwarnings("ignore", "Queued a .* on a closed connection")  # of a browser that has just left
 
     def _follow_checkpoints(self) -> None:
         while not self._over.wait(_CHECKPOINTS_EVERY):

@@ -7,82 +7,27 @@ there is something to see; at rest they are refined until the next wish, which e
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
-
-import torch
+from typing import Any
 
 from saff_fast.playback.objects import ObjectModel
 from saff_fast.playback.renderer import Stopped
 from saff_fast.playback.shot import Shot
 from saff_fast.render.colours import Picture
 from saff_fast.viewer.beside import Beside
+from saff_fast.viewer.click import object_at
 from saff_fast.viewer.draft import PathDraft
 from saff_fast.viewer.draw import draw, needed_maps, samples_per_ray, side_by_side
 from saff_fast.viewer.look import Look, with_time
 from saff_fast.viewer.opened import Loaded, OpenRun
-from saff_fast.viewer.pace import Pace
+from saff_fast.viewer.pace import Pace, Rate
 from saff_fast.viewer.player import Player
+from saff_fast.viewer.screen import Screen, Statistics
 
 _LOG = logging.getLogger(__name__)
 REST = 0.2
 """Seconds without a wish after which a picture is refined."""
-_RATE_OVER = 2.0
-"""Seconds over which the rate of pictures is taken."""
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """What was shown last."""
-
-    pictures: int = 0
-    """How many so far."""
-    milliseconds: float = 0.0
-    """What the picture took to render."""
-    per_second: float = 0.0
-    """Pictures a second, of the last ones."""
-    rows: int = 0
-    columns: int = 0
-    samples_per_ray: float = 0.0
-    """At rest; in motion, that of the last picture at rest."""
-    wish: int = -1
-    """Number of the wish that it fulfils."""
-    final: bool = False
-    """Whether it has all its rows."""
-    checkpoint: str = ""
-
-
-@dataclass(frozen=True)
-class Hit:
-    """What is seen at a pixel."""
-
-    label: int
-    """Object, 0 for the background."""
-    cluster: int
-
-
-class Screen(Protocol):
-    """Where a session shows what it has; called from its thread."""
-
-    def show(self, picture: Picture, final: bool) -> None:
-        """A picture; the final one of a wish has all its rows."""
-
-    def tell(self, statistics: Statistics) -> None:
-        """After each picture."""
-
-    def moved(self, time: float, playing: bool) -> None:
-        """Time has moved by itself."""
-
-    def clicked(self, hit: Hit) -> None:
-        """What is under a click."""
-
-    def regrouped(self, objects: ObjectModel) -> None:
-        """Objects were found anew."""
-
-    def failed(self, sentence: str) -> None:
-        """What was wished cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +62,7 @@ class Session:
         self._player: Player | None = None
         self._preview: Player | None = None
         self._jobs: dict[str, Callable[[], None]] = {}
-        self._pace, self._shown_at = Pace(), deque[float]()
+        self._pace, self._rate = Pace(), Rate()
         self._wake = threading.Condition()
         self._unwatch = opened.watch(self.again)
         self._thread = threading.Thread(target=self._work, name="saff-fast session", daemon=True)
@@ -195,15 +140,18 @@ class Session:
 
     def click(self, x: float, y: float) -> None:
         """Ask what is seen at x and y, shares of the canvas from its upper left corner."""
-        self._post("click", lambda: self._hit(x, y))
+        self.post("click", lambda: self._hit(x, y))
 
     def regroup(self, n_clusters: int, threshold: float) -> None:
         """Find objects anew, as `Survey.objects`."""
-        self._post("regroup", lambda: self._regroup(n_clusters, threshold))
+        self.post("regroup", lambda: self._regroup(n_clusters, threshold))
 
     def post(self, name: str, job: Callable[[], None]) -> None:
         """Have something done by this session's thread before its next picture; of one name, the last counts."""
-        self._post(name, job)
+        with self._wake:
+            self._jobs.pop(name, None)
+            self._jobs[name] = job
+            self._wake.notify_all()
 
     def close(self) -> None:
         """End the thread; a picture that is being rendered is given up."""
@@ -218,12 +166,6 @@ class Session:
         self._wish += 1
         self._changed_at = time.monotonic()
         self._wake.notify_all()
-
-    def _post(self, name: str, job: Callable[[], None]) -> None:
-        with self._wake:
-            self._jobs.pop(name, None)
-            self._jobs[name] = job
-            self._wake.notify_all()
 
     def _work(self) -> None:
         while (task := self._next()) is not None:
@@ -248,10 +190,10 @@ class Session:
                     self._let_time_run()
                     if self._wish != self._shown.wish:
                         return self._mark(self._coarse())
-                    if self._shown.rows < self._full_rows():
+                    if self._shown.rows < self._look.full_rows:
                         wait = self._changed_at + REST - time.monotonic()
                         if wait <= 0:
-                            rows = Pace.refined(self._shown.rows, self._full_rows())
+                            rows = Pace.refined(self._shown.rows, self._look.full_rows)
                             return self._mark(replace(self._shown, rows=rows, coarse=False))
                 self._wake.wait(wait)
         return None
@@ -278,11 +220,8 @@ class Session:
             preview, goes_on = self._preview.at(time.monotonic())
             if not goes_on:
                 self._preview = None
-        rows = self._pace.moving(self._kind(self._look), self._full_rows())
+        rows = self._pace.moving(self._kind(self._look), self._look.full_rows)
         return _Task(self._wish, self._look, rows, True, preview)
-
-    def _full_rows(self) -> int:
-        return self._look.full_rows
 
     def _kind(self, look: Look) -> tuple[Any, ...]:
         """What tells pictures that take long from those that do not."""
@@ -304,12 +243,11 @@ class Session:
         took = time.monotonic() - began
         if task.coarse:
             self._pace.took(self._kind(task.look), task.rows, took)
-        self._shown_at.append(time.monotonic())
         final = task.rows >= task.look.full_rows
         statistics = Statistics(
             pictures=self.statistics.pictures + 1,
             milliseconds=took * 1e3,
-            per_second=self._rate(),
+            per_second=self._rate.shown(time.monotonic()),
             rows=drawn.shape[0],
             columns=drawn.shape[1],
             samples_per_ray=samples_per_ray(loaded, shot) if final else self.statistics.samples_per_ray,
@@ -329,21 +267,15 @@ class Session:
     ) -> tuple[Shot, Picture]:
         camera, look = task.look.camera, task.look
         assert camera is not None
-        time = look.time
+        when = look.time
         if task.preview is not None:
-            camera, time = self.draft.seen(loaded.model, task.preview, camera)
-        shot = (camera if self.beside is None else camera.half()).shot(task.rows, time)
+            camera, when = self.draft.seen(loaded.model, task.preview, camera)
+        shot = (camera if self.beside is None else camera.half()).shot(task.rows, when)
         with self.opened.lock:
             drawn = draw(loaded, objects, look, shot, stop)
         if self.beside is not None:
             drawn = side_by_side(drawn, self.beside(look, shot, stop))
         return shot, drawn
-
-    def _rate(self) -> float:
-        times = self._shown_at
-        while times[-1] - times[0] > _RATE_OVER:
-            times.popleft()
-        return (len(times) - 1) / max(times[-1] - times[0], 1e-6) if len(times) > 1 else 0.0
 
     def _hit(self, x: float, y: float) -> None:
         look, objects, loaded = self._look, self._objects, self.opened.loaded
@@ -369,15 +301,3 @@ class Session:
 
     def _is_over(self, task: _Task) -> bool:
         return self._closed or self._wish != task.wish or bool(self._jobs)
-
-
-def object_at(loaded: Loaded, objects: ObjectModel, look: Look, shot: Shot, at: tuple[float, float]) -> Hit:
-    """What a shot shows at x and y, shares of its width and height from the upper left corner."""
-    x, y = (min(max(share, 0.0), 1.0) * n for share, n in zip(at, (shot.width, shot.height), strict=True))
-    intrinsics = shot.intrinsics - torch.tensor([0, 0, x - 0.5, y - 0.5])
-    pixel = replace(shot, intrinsics=intrinsics, height=1, width=1)
-    renderer = replace(loaded.renderer, objects=objects)
-    maps = renderer.render(pixel, ("semantic",), only=look.only, without=look.without)
-    features = maps["semantic"].flatten(0, 1)
-    cluster = int(objects.clusters_of(features)[0])
-    return Hit(int(objects.object_of[cluster]), cluster)

@@ -63,6 +63,7 @@ ROWS = {  # of the contract
     "scaling": ["scaling.rays.32", "scaling.frames.4"],
     "kmeans": ["kmeans_elbow"],
     "time_to_quality": ["time_to_quality.1"],
+    "viewer": ["first_picture", "drag.rgb"],
 }
 SMALL = {  # module: what is set in it
     "harness": {"_SHORTEST_MS": 0.0},
@@ -71,6 +72,7 @@ SMALL = {  # module: what is set in it
     "train_step": {"STEPS_BEFORE": 6, "OUR_SIZES": (32, 64), "REFERENCE_SIZES": (4, 8), "STEPS": 1},
     "samples_per_ray": {"STEPS": 6, "QUICK_RAYS": 64},
     "render_fps": {"STEPS_BEFORE": 4, "SIZES": ((8, 16),), "STRIP": 16},
+    "viewer": {"STEPS_BEFORE": 4, "SECONDS": 0.5, "CANVAS": (32, 18)},
     "kmeans": {"N_POINTS_QUICK": 2048},
     "time_to_quality": {"SECONDS_QUICK": (1.0,), "VIEWS": 2},
     "scaling": {"SWEEPS": {"rays": (32, 0, 64), "frames": (4, 0, 8), "log2_table_size": (8,)}},

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from saff_fast.config import load_config, override, preset_path
-from saff_fast.playback.objects import ObjectModel
+from saff_fast.playback.renderer import ShotRenderer
 from saff_fast.playback.views import render_run
 from saff_fast.preparation import prepare_synthetic
 from saff_fast.segment.config import SegmentConfig
@@ -21,6 +21,7 @@ from saff_fast.train.run import train
 from saff_fast.viewer.camera import BrowserCamera, quaternion, vertical_fov
 from saff_fast.viewer.opened import OpenRun
 from saff_fast.viewer.session import Session
+from saff_fast.viewer.survey import Survey
 from tests.train.conftest import finished, scene_folder, tiny_config  # noqa: F401 - fixtures
 
 HEIGHT, WIDTH, N_FRAMES, STEPS = 36, 64, 6, 100
@@ -28,7 +29,7 @@ HEIGHT, WIDTH, N_FRAMES, STEPS = 36, 64, 6, 100
 
 @pytest.fixture(scope="session")
 def few_steps(finished, tmp_path_factory):  # noqa: F811 - the fixture
-    """A run that knows little, whose objects are its own semantics cut at random; never written to."""
+    """A run that knows little, whose objects are clusters of its semantics, whatever they are; never written to."""
     run = shutil.copytree(finished, tmp_path_factory.mktemp("viewer") / "run")
     torch.manual_seed(3)
     checkpoint = load_checkpoint(run / "checkpoints")
@@ -38,8 +39,8 @@ def few_steps(finished, tmp_path_factory):  # noqa: F811 - the fixture
     for name in ("dynamic_bits", "coarse_bits"):
         checkpoint.tensors[f"occupancy.{name}"].fill_(-1)
     save_checkpoint(run / "checkpoints", checkpoint)
-    n_semantic = load_run(run, "cpu").field.static_semantics.out_features
-    ObjectModel(torch.randn(4, n_semantic), True, torch.tensor([0, 1, 2, 2])).save(run)
+    found = Survey.of(ShotRenderer(load_run(run, "cpu"))).objects(4, 0.0)
+    found.edited(torch.tensor([0, 1, 2, 2])).save(run)
     return run
 
 

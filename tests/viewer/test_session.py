@@ -11,8 +11,9 @@ import torch
 from saff_fast.playback.path import read_camera_path
 from saff_fast.playback.renderer import ShotRenderer
 from saff_fast.playback.shot import shot_of
+from saff_fast.viewer.click import object_at
 from saff_fast.viewer.look import isolated, with_modality, with_time
-from saff_fast.viewer.session import Session, object_at
+from saff_fast.viewer.session import Session
 from tests.viewer.conftest import camera_of, eventually, final_picture
 
 
@@ -121,7 +122,9 @@ def test_a_click_finds_the_object_of_its_pixel(session, opened, screen):
     start(session, rows=36)
     objects, shot = session.objects, camera_of(shot_of(opened.loaded.model, 0, 0)).shot(36, 0)
     labels = replace(opened.loaded.renderer, objects=objects).render(shot, ["labels"])["labels"]
-    for row, column in ((3, 5), (20, 40), (35, 63)):
+    beside, below = (np.argwhere(np.diff(labels.numpy(), axis=axis)) for axis in (1, 0))
+    assert min(len(beside), len(below)) > 5
+    for row, column in [*beside[:4], *np.add(beside[:4], (0, 1)), *below[:4], *np.add(below[:4], (1, 0))]:
         hit = object_at(opened.loaded, objects, session.look, shot, ((column + 0.5) / shot.width, (row + 0.5) / 36))
         assert hit.label == labels[row, column]
         assert objects.object_of[hit.cluster] == hit.label

@@ -11,7 +11,7 @@ from saff_fast.playback.shot import shot_of
 from saff_fast.viewer.camera import BrowserCamera
 from saff_fast.viewer.edits import merged, named, recoloured, split, title
 from saff_fast.viewer.look import Look, isolated, number, removed, with_colours, with_everything, with_modality
-from saff_fast.viewer.pace import FLUID, LEAST_ROWS, Pace
+from saff_fast.viewer.pace import FLUID, LEAST_ROWS, Pace, Rate
 from saff_fast.viewer.player import Player
 from tests.viewer.conftest import camera_of
 
@@ -97,6 +97,13 @@ def test_refinement_reaches_the_full_size():
         before, rows, steps = rows, Pace.refined(rows, 720), steps + 1
         assert rows > before
     assert (rows, steps) == (720, 4)
+
+
+def test_the_rate_is_of_the_last_seconds():
+    rate = Rate()
+    assert rate.shown(0.0) == 0
+    assert [rate.shown(0.1 * k) for k in range(1, 11)] == pytest.approx([10] * 10)
+    assert rate.shown(60.0) == 0
 
 
 def test_time_that_runs():
