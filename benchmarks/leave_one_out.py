@@ -76,18 +76,18 @@ class CachedRenders(Renders):
     kept: dict[tuple[int, str], Any] = field(default_factory=dict)
 
     def grey(self, view: View, kind: str) -> Any:
-        return self._kept(view, kind, lambda: Renders.grey(self, view, kind))
+        return self._kept(view, f"{kind}.png", lambda: Renders.grey(self, view, kind))
 
     def depth(self, view: View) -> Any:
-        return self._kept(view, "depth", lambda: Renders.depth(self, view))
+        return self._kept(view, "depth.npy", lambda: Renders.depth(self, view))
 
     def semantics(self, view: View) -> Any:
-        return self._kept(view, "semantics", lambda: Renders.semantics(self, view))
+        return self._kept(view, "dino.pt", lambda: Renders.semantics(self, view))
 
-    def _kept(self, view: View, kind: str, read: Any) -> Any:
-        if (view.id, kind) not in self.kept:
-            self.kept[view.id, kind] = read()
-        return self.kept[view.id, kind]
+    def _kept(self, view: View, name: str, read: Any) -> Any:
+        if (view.id, name) not in self.kept:
+            self.kept[view.id, name] = read()
+        return self.kept[view.id, name]
 
 
 class Scene:

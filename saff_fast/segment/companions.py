@@ -30,7 +30,7 @@ _REACH = 0.3
 _CONTACT = 0.15
 """Share of its outline by which something touches an object."""
 _LARGEST = 1.5
-"""Area in terms of the object's usual one, above which something is not with the object but the object with it."""
+"""Area in terms of what all objects usually have, above which objects are rather with it than it with them."""
 _SAME = 0.05
 """Relative depth up to which a point is the one that is seen in another view."""
 _FEWEST = 3
@@ -51,8 +51,8 @@ class Companions:
     """By trained input view, widened by the gap: the object that a pixel may be with, 0 for none."""
     objects: dict[int, Labels]
     """By trained input view: the objects themselves."""
-    areas: Float[ndarray, " n_labels"]
-    """Median pixels of each object in the trained input views that have it."""
+    area: float
+    """Median pixels of all objects together in the trained input views."""
     depths: dict[int, Float[ndarray, "height width"]]
     quorum: float
     """Share of the views that see a point in which it must be beside an object."""
@@ -71,13 +71,14 @@ class Companions:
         """
         views = renders.trained_inputs()
         known = {view.id: objects[view.id] for view in views}
-        areas, depths = _areas(list(known.values())), {view.id: renders.depth(view) for view in views}
+        area = float(np.median([(labels > 0).sum() for labels in known.values()]))
+        depths = {view.id: renders.depth(view) for view in views}
         gap = _element(renders.height)
         beside = {
-            k: cv2.dilate(things_beside(labels, depths[k], areas, smallest).astype(np.uint16), gap).astype(np.int64)
+            k: cv2.dilate(things_beside(labels, depths[k], area, smallest).astype(np.uint16), gap).astype(np.int64)
             for k, labels in known.items()
         }
-        return Companions(renders, beside, known, areas, depths, quorum, smallest)
+        return Companions(renders, beside, known, area, depths, quorum, smallest)
 
     def of(self, view: View, objects: Labels) -> Labels:
         """The object that each pixel of a view is with, 0 for none.
@@ -87,7 +88,7 @@ class Companions:
             objects: Its label map.
         """
         with_object = np.zeros_like(objects)
-        things = things_beside(objects, self.renders.depth(view), self.areas, self.smallest)
+        things = things_beside(objects, self.renders.depth(view), self.area, self.smallest)
         points = self.renders.points(view)
         if points is not None and things.any():
             with_object[things > 0] = self._elected(points[things > 0], view)
@@ -95,7 +96,8 @@ class Companions:
 
     def _elected(self, points: Float[ndarray, "n 3"], view: View) -> Int[ndarray, " n"]:
         """The object that each point is with by the vote of the trained input views but `view`."""
-        seen, votes = np.zeros(len(points)), np.zeros((len(self.areas), len(points)))
+        n_labels = 1 + max(int(m.max()) for m in (*self.objects.values(), *self.beside.values()))
+        seen, votes = np.zeros(len(points)), np.zeros((n_labels, len(points)))
         for other in self.renders.trained_inputs():
             if other.id == view.id:
                 continue
@@ -121,20 +123,13 @@ class Companions:
         return rows, columns, inside & same & (self.objects[view.id][rows, columns] == 0)
 
 
-def _areas(maps: list[Labels]) -> Float[ndarray, " n_labels"]:
-    counts = np.stack([np.bincount(labels.reshape(-1), minlength=1 + max(m.max() for m in maps)) for labels in maps])
-    return np.array([np.median(column[column > 0]) if column.any() else 0.0 for column in counts.T])
-
-
-def things_beside(
-    objects: Labels, depth: Float[ndarray, "height width"], areas: Float[ndarray, " n_labels"], smallest: float
-) -> Labels:
+def things_beside(objects: Labels, depth: Float[ndarray, "height width"], area: float, smallest: float) -> Labels:
     """The object that each pixel is beside: of things that stand out in depth and touch an object at its depth.
 
     Args:
         objects: Label map, 0 = background.
         depth: Along camera z.
-        areas: Usual pixels of each label.
+        area: Pixels that all objects together usually have.
         smallest: Share of the picture below which a thing is left out.
     """
     found = np.zeros_like(objects)
@@ -151,7 +146,7 @@ def things_beside(
         label = int(np.bincount(labels_there[contact]).argmax())
         outline = int((binary_dilation(mask) & ~mask).sum())
         if (
-            smallest * mask.size <= mask.sum() <= _LARGEST * areas[label]
+            smallest * mask.size <= mask.sum() <= _LARGEST * area
             and contact.sum() >= _CONTACT * outline
             and np.median(np.abs(np.log(smooth[contact] / depth_there[contact]))) < _REACH
         ):

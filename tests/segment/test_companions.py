@@ -58,7 +58,7 @@ def test_who_stands_beside_the_ball_is_with_it(renders, time):
 
 def test_the_pole_is_beside_the_ball_in_one_view_and_with_it_in_none(renders):
     depth, things = drawn(AT_POLE)
-    beside = things_beside(objects(AT_POLE), depth, np.array([0, 0, 225.0]), 0.001)
+    beside = things_beside(objects(AT_POLE), depth, 225.0, 0.001)
     assert (beside[things == 3] == 2).mean() > 0.8
     for time in (0, AT_POLE):
         assert not find(renders).of(renders.views[time], objects(time))[drawn(time)[1] == 3].any()
@@ -80,7 +80,7 @@ def test_what_counts_as_beside(case):
     labels[20:40, 40:60], depth[20:40, 40:60] = 1, 3.6
     left = 60 + case.get("gap", 0)
     depth[15:45, left : left + 12] = case["depth"]
-    found = things_beside(labels, depth, np.array([0.0, case.get("area", 400)]), case.get("smallest", 0.001))
+    found = things_beside(labels, depth, case.get("area", 400), case.get("smallest", 0.001))
     assert (found[20:40, left + 2 : left + 10] == 1).all() == case["is_beside"]
     assert found.any() == case["is_beside"]
 
@@ -101,14 +101,14 @@ def test_ground_that_an_object_stands_on_is_not_beside_it():
     labels = np.zeros((72, 128), np.int64)
     labels[20:50, 40:60] = 1
     depth[20:50, 40:60] = depth[50, 40]
-    assert not things_beside(labels, depth, np.array([0.0, 1e6]), 0.001).any()
+    assert not things_beside(labels, depth, 1e6, 0.001).any()
 
 
 def test_a_thing_ends_at_a_step_in_depth():
     depth, labels = np.full((72, 128), 8.0, np.float32), np.zeros((72, 128), np.int64)
     labels[20:40, 40:60], depth[20:40, 40:60] = 1, 3.6
     depth[15:45, 60:72], depth[15:45, 72:84] = 3.7, 4.5
-    found = things_beside(labels, depth, np.array([0.0, 400]), 0.001)
+    found = things_beside(labels, depth, 400, 0.001)
     assert found[20:40, 62:70].all()
     assert not found[:, 74:].any()
 
@@ -133,5 +133,5 @@ def test_views_that_see_a_point_decide(renders, quorum, change, elected):
         depths[time][:] = 2.0
     if change == "behind an object in the views that lack it":
         objects[2][:] = objects[3][:] = 1
-    companions = Companions(renders, beside, objects, np.zeros(3), depths, quorum, 0.001)
+    companions = Companions(renders, beside, objects, 400, depths, quorum, 0.001)
     assert companions._elected(np.array([[0.0, 0, 4]], np.float32), renders.views[7])[0] == 2 * elected
