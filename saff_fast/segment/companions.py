@@ -21,8 +21,8 @@ from saff_fast.segment.renders import Renders, View
 
 _PROMINENCE = 0.08
 """Share of inverse depth by which something stands out from what is beside it."""
-_WIDEST = 0.5
-"""What is wider than this share of the picture stands out from nothing."""
+_WIDEST = 1.4
+"""Width in terms of the side of a square as large as all objects usually are, above which nothing stands out."""
 _STEP = 0.06
 """Relative depth between neighbouring pixels of one thing."""
 _REACH = 0.3
@@ -136,7 +136,8 @@ def things_beside(objects: Labels, depth: Float[ndarray, "height width"], area: 
     if not objects.any():
         return found
     smooth = cv2.medianBlur(np.maximum(depth, 1e-6).astype(np.float32), 5)
-    things = _things((prominence(smooth) > _PROMINENCE) & (objects == 0), np.log(smooth))
+    stands_out = prominence(_behind(smooth, objects > 0), _WIDEST * area**0.5) > _PROMINENCE
+    things = _things(stands_out & (objects == 0), np.log(smooth))
     touching = (cv2.dilate(objects.astype(np.uint16), _element(objects.shape[0])) > 0) & (things > 0)
     nearest = nearest_pixel(objects > 0)
     labels_there, depth_there = objects.flat[nearest], smooth.flat[nearest]
@@ -154,15 +155,26 @@ def things_beside(objects: Labels, depth: Float[ndarray, "height width"], area: 
     return found
 
 
-def prominence(depth: Float[ndarray, "height width"]) -> Float[ndarray, "height width"]:
+def _behind(depth: Float[ndarray, "height width"], objects: Mask) -> Float[ndarray, "height width"]:
+    """Depth without the objects: in each row the deeper of what is left and right of them."""
+    columns = np.arange(depth.shape[1])
+    left = np.maximum.accumulate(np.where(objects, -1, columns), axis=1)
+    right = np.minimum.accumulate(np.where(objects, depth.shape[1], columns)[:, ::-1], axis=1)[:, ::-1]
+    padded = np.pad(depth, ((0, 0), (1, 1)))  # beyond the picture is nothing
+    beside = (np.take_along_axis(padded, side + 1, axis=1) for side in (left, right))
+    filled = np.where(objects, np.maximum(*beside), depth)
+    return np.where(filled > 0, filled, depth)  # in a row of objects only
+
+
+def prominence(depth: Float[ndarray, "height width"], widest: float) -> Float[ndarray, "height width"]:
     """How far each pixel stands out from what is beside it in its row: 0 for not at all, to 1.
 
-    The share of inverse depth that goes when everything narrower than half a picture is cut off. Ground is equally far
+    The share of inverse depth that goes when everything narrower than `widest` pixels is cut off. Ground is equally far
     along a row, however near it comes further down, and a slanted wall rises steadily: neither stands out (but a wall
     does where it comes nearest at a side of the picture: it might be a thing that is cut off there).
     """
     inverse = (1 / depth).astype(np.float32)
-    row = np.ones((1, int(_WIDEST * depth.shape[1]) | 1), np.uint8)
+    row = np.ones((1, max(3, round(widest) | 1)), np.uint8)
     return 1 - cv2.morphologyEx(inverse, cv2.MORPH_OPEN, row, borderType=cv2.BORDER_REPLICATE) / inverse
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from saff_fast.files import save_json, save_npy
-from saff_fast.segment.companions import Companions, prominence, things_beside
+from saff_fast.segment.companions import Companions, _behind, prominence, things_beside
 from saff_fast.segment.renders import read_renders
 
 HEIGHT, WIDTH, N, FOCAL = 72, 128, 8, 60.0
@@ -88,12 +88,11 @@ def test_what_counts_as_beside(case):
 def test_ground_and_slanted_walls_do_not_stand_out():
     rows, columns = np.mgrid[:72, :128]
     for inverse in (0.1 + rows / 100, 0.1 + columns / 300, 0.1 + (128 - columns) / 300):
-        assert prominence((1 / inverse).astype(np.float32))[:, 32:-32].max() < 1e-5
+        assert prominence((1 / inverse).astype(np.float32), 64)[:, 32:-32].max() < 1e-5
     depth = np.full((72, 128), 8.0, np.float32)
     depth[10:70, 30:50] = 4.0
-    assert np.allclose(prominence(depth)[20:60, 32:48], 0.5)
-    depth[10:70, 30:110] = 4.0
-    assert prominence(depth).max() == 0, "wider than half a picture"
+    assert np.allclose(prominence(depth, 25)[20:60, 32:48], 0.5)
+    assert prominence(depth, 19).max() == 0, "it is 20 wide"
 
 
 def test_ground_that_an_object_stands_on_is_not_beside_it():
@@ -135,3 +134,14 @@ def test_views_that_see_a_point_decide(renders, quorum, change, elected):
         objects[2][:] = objects[3][:] = 1
     companions = Companions(renders, beside, objects, 400, depths, quorum, 0.001)
     assert companions._elected(np.array([[0.0, 0, 4]], np.float32), renders.views[7])[0] == 2 * elected
+
+
+def test_an_object_is_no_part_of_what_it_hides():
+    depth, objects = np.full((3, 20), 8.0, np.float32), np.zeros((3, 20), bool)
+    depth[:, 10:14] = 4.0
+    objects[0, 5:10] = objects[1, 11:13] = objects[2] = True
+    objects[0, 18:] = True
+    behind = _behind(np.where(objects, 2.0, depth).astype(np.float32), objects)
+    np.testing.assert_array_equal(behind[0], depth[0])  # the deeper side
+    np.testing.assert_array_equal(behind[1], depth[1])  # both sides are of one thing
+    assert (behind[2] == 2).all()  # nothing else is known
