@@ -34,7 +34,10 @@ _LARGEST = 1.5
 _SAME = 0.05
 """Relative depth up to which a point is the one that is seen in another view."""
 _FEWEST = 3
-"""Views that must see a point."""
+"""Views that must see a point, on average around it."""
+_AROUND = 1 / 48
+"""Width (sigma) of the neighbourhood that votes together, as a share of the picture's height."""
+_ROUNDING = 1e-9
 _GAP = 1 / 72
 """Pixels between things that touch, as a share of the picture's height."""
 
@@ -87,26 +90,38 @@ class Companions:
             view: Any rendered view.
             objects: Its label map.
         """
-        with_object = np.zeros_like(objects)
         things = things_beside(objects, self.renders.depth(view), self.area, self.smallest)
         points = self.renders.points(view)
-        if points is not None and things.any():
-            with_object[things > 0] = self._elected(points[things > 0], view)
-        return with_object
+        if points is None or not things.any():
+            return np.zeros_like(objects)
+        seen, votes = self._votes(points[things > 0], view)
+        return self._elected(things > 0, seen, votes)
 
-    def _elected(self, points: Float[ndarray, "n 3"], view: View) -> Int[ndarray, " n"]:
-        """The object that each point is with by the vote of the trained input views but `view`."""
+    def _votes(
+        self, points: Float[ndarray, "n 3"], view: View
+    ) -> tuple[Int[ndarray, " n"], Int[ndarray, "n_labels n"]]:
+        """Trained input views but `view` that see each point, and in how many it is beside each object."""
         n_labels = 1 + max(int(m.max()) for m in (*self.objects.values(), *self.beside.values()))
-        seen, votes = np.zeros(len(points)), np.zeros((n_labels, len(points)))
+        seen, votes = np.zeros(len(points), np.int64), np.zeros((n_labels, len(points)), np.int64)
         for other in self.renders.trained_inputs():
-            if other.id == view.id:
-                continue
-            rows, columns, visible = self._sight(points, other)
-            seen += visible
-            beside = self.beside[other.id][rows, columns]
-            votes[beside[visible], np.flatnonzero(visible)] += 1
-        elected = (seen >= _FEWEST) & (seen - votes[0] >= self.quorum * seen)
-        return np.where(elected, 1 + votes[1:].argmax(axis=0), 0)
+            if other.id != view.id:
+                rows, columns, visible = self._sight(points, other)
+                seen += visible
+                votes[self.beside[other.id][rows, columns][visible], np.flatnonzero(visible)] += 1
+        return seen, votes
+
+    def _elected(self, things: Mask, seen: Int[ndarray, " n"], votes: Int[ndarray, "n_labels n"]) -> Labels:
+        """The object that each of the n pixels of `things` is with, by its votes and those of the pixels around it."""
+
+        def around(values: ndarray) -> Float[ndarray, "height width"]:
+            picture = np.zeros(things.shape)
+            picture[things] = values
+            return cv2.GaussianBlur(picture, (0, 0), _AROUND * things.shape[0])
+
+        enough = around(seen) >= _FEWEST * around(np.ones(len(seen))) - _ROUNDING
+        by_object = np.stack([around(row) for row in votes[1:]])
+        elected = things & enough & (by_object.sum(axis=0) >= self.quorum * around(seen) - _ROUNDING)
+        return np.where(elected, 1 + by_object.argmax(axis=0), 0)
 
     def _sight(
         self, points: Float[ndarray, "n 3"], view: View

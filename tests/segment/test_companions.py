@@ -133,7 +133,26 @@ def test_views_that_see_a_point_decide(renders, quorum, change, elected):
     if change == "behind an object in the views that lack it":
         objects[2][:] = objects[3][:] = 1
     companions = Companions(renders, beside, objects, 400, depths, quorum, 0.001)
-    assert companions._elected(np.array([[0.0, 0, 4]], np.float32), renders.views[7])[0] == 2 * elected
+    seen, votes = companions._votes(np.array([[0.0, 0, 4]], np.float32), renders.views[7])
+    thing = np.zeros((HEIGHT, WIDTH), bool)
+    thing[36, 64] = True
+    found = companions._elected(thing, seen, votes)
+    assert found[36, 64] == 2 * elected
+    assert found.sum() == found[36, 64]
+
+
+def test_pixels_vote_with_those_around_them(renders):
+    companions = Companions(renders, {}, {}, 400, {}, 0.6, 0.001)
+    thing = np.zeros((HEIGHT, WIDTH), bool)
+    thing[20:40, 20:40] = True
+    generator = np.random.default_rng(0)
+    left = np.flatnonzero(thing.ravel()) % WIDTH < 30
+    votes = np.zeros((3, 400), np.int64)
+    votes[2] = generator.random(400) < np.where(left, 0.9, 0.2)  # of one view each, if that saw a point
+    found = companions._elected(thing, np.full(400, 3), 3 * votes)
+    assert (found[20:40, 20:28] == 2).mean() > 0.97
+    assert (found[20:40, 32:40] == 0).mean() > 0.97
+    assert not found[~thing].any()
 
 
 def test_an_object_is_no_part_of_what_it_hides():
