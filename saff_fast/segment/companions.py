@@ -156,16 +156,15 @@ def things_beside(objects: Labels, depth: Float[ndarray, "height width"], area: 
     touching = (cv2.dilate(objects.astype(np.uint16), _element(objects.shape[0])) > 0) & (things > 0)
     nearest = nearest_pixel(objects > 0)
     labels_there, depth_there = objects.flat[nearest], smooth.flat[nearest]
-    for thing in np.unique(things[touching]):
+    sizes = np.bincount(things.reshape(-1))
+    fits = (sizes >= smallest * things.size) & (sizes <= _LARGEST * area)
+    for thing in np.unique(things[touching & fits[things]]):
         mask = things == thing
         contact = mask & touching
         label = int(np.bincount(labels_there[contact]).argmax())
         outline = int((binary_dilation(mask) & ~mask).sum())
-        if (
-            smallest * mask.size <= mask.sum() <= _LARGEST * area
-            and contact.sum() >= _CONTACT * outline
-            and np.median(np.abs(np.log(smooth[contact] / depth_there[contact]))) < _REACH
-        ):
+        distance = np.median(np.abs(np.log(smooth[contact] / depth_there[contact])))
+        if contact.sum() >= _CONTACT * outline and distance < _REACH:
             found[mask] = label
     return found
 
