@@ -39,11 +39,11 @@ RESULTS = Path(__file__).resolve().parent / "results"
 GRID = (
     "elbow_ratio=0.95,0.975",
     "evidence=motion,moving_saliency",
-    "vote_threshold=0.03,0.07",
     "relative_threshold=0.1,0.2,0.3",
-    "quorum=0.3,0.5,0.7",
+    "quorum=0.3,0.7",
     "merge_cosine=0.3,0.5,0.7",
-    "rim_dynamic=0.2,0.4",
+    "rim_dynamic=0.3,0.4",
+    "companion_quorum=0,0.7",
 )
 _CLUSTERING = ("device", "kmeans", "sample_interval", "sample", "n_refits", "elbow_ratio", "k_max")
 _REFINING = ("rim_dynamic", "companion_quorum", "min_component")

@@ -67,7 +67,7 @@ def test_the_pole_is_beside_the_ball_in_one_view_and_with_it_in_none(renders):
 CASES = {
     "behind": {"depth": 5.5, "is_beside": False},
     "at the depth": {"depth": 3.7, "is_beside": True},
-    "too large": {"depth": 3.7, "area": 10, "is_beside": False},
+    "too large": {"depth": 3.7, "height": 60, "is_beside": False},
     "too small": {"depth": 3.7, "smallest": 0.2, "is_beside": False},
     "apart": {"depth": 3.7, "gap": 5, "is_beside": False},
     "part of the ground": {"depth": 8.0, "is_beside": False},
@@ -79,8 +79,8 @@ def test_what_counts_as_beside(case):
     depth, labels = np.full((72, 128), 8.0, np.float32), np.zeros((72, 128), np.int64)
     labels[20:40, 40:60], depth[20:40, 40:60] = 1, 3.6
     left = 60 + case.get("gap", 0)
-    depth[15:45, left : left + 12] = case["depth"]
-    found = things_beside(labels, depth, case.get("area", 400), case.get("smallest", 0.001))
+    depth[10 : 10 + case.get("height", 35), left : left + 12] = case["depth"]
+    found = things_beside(labels, depth, 400, case.get("smallest", 0.001))
     assert (found[20:40, left + 2 : left + 10] == 1).all() == case["is_beside"]
     assert found.any() == case["is_beside"]
 
