@@ -3,6 +3,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import adjusted_rand_score
 
 from saff_fast.cli.main import main
@@ -114,6 +115,28 @@ def test_held_out_frames_do_not_fit(tmp_path):
     write_run(tmp_path / "run", tmp_path / "scene", held_out=[0, 1, 2, 3])
     with pytest.raises(UserError, match="must list input views, got none"):
         segment_run(tmp_path / "run", CONFIG)
+
+
+def test_one_view_is_enough(run):
+    listing = read_json(run / "render" / "views.json")
+    save_json(run / "render" / "views.json", listing | {"views": listing["views"][1:2]})
+    assert segment_run(run, CONFIG).n_objects == 2
+
+
+@pytest.mark.parametrize("evidence", ["moving_saliency", "saliency"])
+@pytest.mark.parametrize("parity", [False, True])
+def test_equal_features_are_one_cluster(run, views, evidence, parity):
+    for view in views:
+        torch.save(torch.full((24, 40, 64), 0.5).half(), run / "render" / f"{view['id']}_dino.pt")
+    report = segment_run(run, replace(PUBLISHED if parity else CONFIG, evidence=evidence))
+    assert len(np.unique(np.stack(list(read_maps(run, "no_merge_no_salient", views).values())))) == 1
+    assert report.n_merged == report.n_clusters == 1
+
+
+def test_features_of_zero_are_no_error(run, views):
+    for view in views:
+        torch.save(torch.zeros(24, 40, 64).half(), run / "render" / f"{view['id']}_dino.pt")
+    assert segment_run(run, CONFIG).n_clusters == 1
 
 
 def test_nothing_voted_leaves_clusters_and_says_what_to_lower(run, views):
