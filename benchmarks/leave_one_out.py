@@ -39,11 +39,11 @@ RESULTS = Path(__file__).resolve().parent / "results"
 GRID = (
     "elbow_ratio=0.95,0.975",
     "evidence=motion,moving_saliency",
-    "vote_threshold=0.03,0.07",
     "relative_threshold=0.1,0.2,0.3",
-    "quorum=0.3,0.5,0.7",
+    "quorum=0.3,0.7",
     "merge_cosine=0.3,0.5,0.7",
-    "rim_dynamic=0.2,0.4",
+    "rim_dynamic=0.3,0.4",
+    "companion_quorum=0,0.7",
 )
 _CLUSTERING = ("device", "kmeans", "sample_interval", "sample", "n_refits", "elbow_ratio", "k_max")
 _REFINING = ("rim_dynamic", "companion_quorum", "min_component")
@@ -76,18 +76,18 @@ class CachedRenders(Renders):
     kept: dict[tuple[int, str], Any] = field(default_factory=dict)
 
     def grey(self, view: View, kind: str) -> Any:
-        return self._kept(view, kind, lambda: Renders.grey(self, view, kind))
+        return self._kept(view, f"{kind}.png", lambda: Renders.grey(self, view, kind))
 
     def depth(self, view: View) -> Any:
-        return self._kept(view, "depth", lambda: Renders.depth(self, view))
+        return self._kept(view, "depth.npy", lambda: Renders.depth(self, view))
 
     def semantics(self, view: View) -> Any:
-        return self._kept(view, "semantics", lambda: Renders.semantics(self, view))
+        return self._kept(view, "dino.pt", lambda: Renders.semantics(self, view))
 
-    def _kept(self, view: View, kind: str, read: Any) -> Any:
-        if (view.id, kind) not in self.kept:
-            self.kept[view.id, kind] = read()
-        return self.kept[view.id, kind]
+    def _kept(self, view: View, name: str, read: Any) -> Any:
+        if (view.id, name) not in self.kept:
+            self.kept[view.id, name] = read()
+        return self.kept[view.id, name]
 
 
 class Scene:

@@ -21,8 +21,8 @@ from saff_fast.segment.renders import Renders, View
 
 _PROMINENCE = 0.08
 """Share of inverse depth by which something stands out from what is beside it."""
-_WIDEST = 0.5
-"""What is wider than this share of the picture stands out from nothing."""
+_WIDEST = 1.4
+"""Width in terms of the side of a square as large as all objects usually are, above which nothing stands out."""
 _STEP = 0.06
 """Relative depth between neighbouring pixels of one thing."""
 _REACH = 0.3
@@ -30,11 +30,14 @@ _REACH = 0.3
 _CONTACT = 0.15
 """Share of its outline by which something touches an object."""
 _LARGEST = 1.5
-"""Area in terms of the object's usual one, above which something is not with the object but the object with it."""
+"""Area in terms of what all objects usually have, above which objects are rather with it than it with them."""
 _SAME = 0.05
 """Relative depth up to which a point is the one that is seen in another view."""
 _FEWEST = 3
-"""Views that must see a point."""
+"""Views that must see a point, on average around it."""
+_AROUND = 1 / 48
+"""Width (sigma) of the neighbourhood that votes together, as a share of the picture's height."""
+_ROUNDING = 1e-9
 _GAP = 1 / 72
 """Pixels between things that touch, as a share of the picture's height."""
 
@@ -51,8 +54,8 @@ class Companions:
     """By trained input view, widened by the gap: the object that a pixel may be with, 0 for none."""
     objects: dict[int, Labels]
     """By trained input view: the objects themselves."""
-    areas: Float[ndarray, " n_labels"]
-    """Median pixels of each object in the trained input views that have it."""
+    area: float
+    """Median pixels of all objects together in the trained input views."""
     depths: dict[int, Float[ndarray, "height width"]]
     quorum: float
     """Share of the views that see a point in which it must be beside an object."""
@@ -71,13 +74,14 @@ class Companions:
         """
         views = renders.trained_inputs()
         known = {view.id: objects[view.id] for view in views}
-        areas, depths = _areas(list(known.values())), {view.id: renders.depth(view) for view in views}
+        area = float(np.median([(labels > 0).sum() for labels in known.values()]))
+        depths = {view.id: renders.depth(view) for view in views}
         gap = _element(renders.height)
         beside = {
-            k: cv2.dilate(things_beside(labels, depths[k], areas, smallest).astype(np.uint16), gap).astype(np.int64)
+            k: cv2.dilate(things_beside(labels, depths[k], area, smallest).astype(np.uint16), gap).astype(np.int64)
             for k, labels in known.items()
         }
-        return Companions(renders, beside, known, areas, depths, quorum, smallest)
+        return Companions(renders, beside, known, area, depths, quorum, smallest)
 
     def of(self, view: View, objects: Labels) -> Labels:
         """The object that each pixel of a view is with, 0 for none.
@@ -86,25 +90,38 @@ class Companions:
             view: Any rendered view.
             objects: Its label map.
         """
-        with_object = np.zeros_like(objects)
-        things = things_beside(objects, self.renders.depth(view), self.areas, self.smallest)
+        things = things_beside(objects, self.renders.depth(view), self.area, self.smallest)
         points = self.renders.points(view)
-        if points is not None and things.any():
-            with_object[things > 0] = self._elected(points[things > 0], view)
-        return with_object
+        if points is None or not things.any():
+            return np.zeros_like(objects)
+        seen, votes = self._votes(points[things > 0], view)
+        return self._elected(things > 0, seen, votes)
 
-    def _elected(self, points: Float[ndarray, "n 3"], view: View) -> Int[ndarray, " n"]:
-        """The object that each point is with by the vote of the trained input views but `view`."""
-        seen, votes = np.zeros(len(points)), np.zeros((len(self.areas), len(points)))
+    def _votes(
+        self, points: Float[ndarray, "n 3"], view: View
+    ) -> tuple[Int[ndarray, " n"], Int[ndarray, "n_labels n"]]:
+        """Trained input views but `view` that see each point, and in how many it is beside each object."""
+        n_labels = 1 + max(int(m.max()) for m in (*self.objects.values(), *self.beside.values()))
+        seen, votes = np.zeros(len(points), np.int64), np.zeros((n_labels, len(points)), np.int64)
         for other in self.renders.trained_inputs():
-            if other.id == view.id:
-                continue
-            rows, columns, visible = self._sight(points, other)
-            seen += visible
-            beside = self.beside[other.id][rows, columns]
-            votes[beside[visible], np.flatnonzero(visible)] += 1
-        elected = (seen >= _FEWEST) & (seen - votes[0] >= self.quorum * seen)
-        return np.where(elected, 1 + votes[1:].argmax(axis=0), 0)
+            if other.id != view.id:
+                rows, columns, visible = self._sight(points, other)
+                seen += visible
+                votes[self.beside[other.id][rows, columns][visible], np.flatnonzero(visible)] += 1
+        return seen, votes
+
+    def _elected(self, things: Mask, seen: Int[ndarray, " n"], votes: Int[ndarray, "n_labels n"]) -> Labels:
+        """The object that each of the n pixels of `things` is with, by its votes and those of the pixels around it."""
+
+        def around(values: ndarray) -> Float[ndarray, "height width"]:
+            picture = np.zeros(things.shape)
+            picture[things] = values
+            return cv2.GaussianBlur(picture, (0, 0), _AROUND * things.shape[0])
+
+        enough = around(seen) >= _FEWEST * around(np.ones(len(seen))) - _ROUNDING
+        by_object = np.stack([around(row) for row in votes[1:]])
+        elected = things & enough & (by_object.sum(axis=0) >= self.quorum * around(seen) - _ROUNDING)
+        return np.where(elected, 1 + by_object.argmax(axis=0), 0)
 
     def _sight(
         self, points: Float[ndarray, "n 3"], view: View
@@ -121,53 +138,57 @@ class Companions:
         return rows, columns, inside & same & (self.objects[view.id][rows, columns] == 0)
 
 
-def _areas(maps: list[Labels]) -> Float[ndarray, " n_labels"]:
-    counts = np.stack([np.bincount(labels.reshape(-1), minlength=1 + max(m.max() for m in maps)) for labels in maps])
-    return np.array([np.median(column[column > 0]) if column.any() else 0.0 for column in counts.T])
-
-
-def things_beside(
-    objects: Labels, depth: Float[ndarray, "height width"], areas: Float[ndarray, " n_labels"], smallest: float
-) -> Labels:
+def things_beside(objects: Labels, depth: Float[ndarray, "height width"], area: float, smallest: float) -> Labels:
     """The object that each pixel is beside: of things that stand out in depth and touch an object at its depth.
 
     Args:
         objects: Label map, 0 = background.
         depth: Along camera z.
-        areas: Usual pixels of each label.
+        area: Pixels that all objects together usually have.
         smallest: Share of the picture below which a thing is left out.
     """
     found = np.zeros_like(objects)
     if not objects.any():
         return found
     smooth = cv2.medianBlur(np.maximum(depth, 1e-6).astype(np.float32), 5)
-    things = _things((prominence(smooth) > _PROMINENCE) & (objects == 0), np.log(smooth))
+    stands_out = prominence(_behind(smooth, objects > 0), _WIDEST * area**0.5) > _PROMINENCE
+    things = _things(stands_out & (objects == 0), np.log(smooth))
     touching = (cv2.dilate(objects.astype(np.uint16), _element(objects.shape[0])) > 0) & (things > 0)
     nearest = nearest_pixel(objects > 0)
     labels_there, depth_there = objects.flat[nearest], smooth.flat[nearest]
-    for thing in np.unique(things[touching]):
+    sizes = np.bincount(things.reshape(-1))
+    fits = (sizes >= smallest * things.size) & (sizes <= _LARGEST * area)
+    for thing in np.unique(things[touching & fits[things]]):
         mask = things == thing
         contact = mask & touching
         label = int(np.bincount(labels_there[contact]).argmax())
         outline = int((binary_dilation(mask) & ~mask).sum())
-        if (
-            smallest * mask.size <= mask.sum() <= _LARGEST * areas[label]
-            and contact.sum() >= _CONTACT * outline
-            and np.median(np.abs(np.log(smooth[contact] / depth_there[contact]))) < _REACH
-        ):
+        distance = np.median(np.abs(np.log(smooth[contact] / depth_there[contact])))
+        if contact.sum() >= _CONTACT * outline and distance < _REACH:
             found[mask] = label
     return found
 
 
-def prominence(depth: Float[ndarray, "height width"]) -> Float[ndarray, "height width"]:
+def _behind(depth: Float[ndarray, "height width"], objects: Mask) -> Float[ndarray, "height width"]:
+    """Depth without the objects: in each row the deeper of what is left and right of them."""
+    columns = np.arange(depth.shape[1])
+    left = np.maximum.accumulate(np.where(objects, -1, columns), axis=1)
+    right = np.minimum.accumulate(np.where(objects, depth.shape[1], columns)[:, ::-1], axis=1)[:, ::-1]
+    padded = np.pad(depth, ((0, 0), (1, 1)))  # beyond the picture is nothing
+    beside = (np.take_along_axis(padded, side + 1, axis=1) for side in (left, right))
+    filled = np.where(objects, np.maximum(*beside), depth)
+    return np.where(filled > 0, filled, depth)  # in a row of objects only
+
+
+def prominence(depth: Float[ndarray, "height width"], widest: float) -> Float[ndarray, "height width"]:
     """How far each pixel stands out from what is beside it in its row: 0 for not at all, to 1.
 
-    The share of inverse depth that goes when everything narrower than half a picture is cut off. Ground is equally far
+    The share of inverse depth that goes when everything narrower than `widest` pixels is cut off. Ground is equally far
     along a row, however near it comes further down, and a slanted wall rises steadily: neither stands out (but a wall
     does where it comes nearest at a side of the picture: it might be a thing that is cut off there).
     """
     inverse = (1 / depth).astype(np.float32)
-    row = np.ones((1, int(_WIDEST * depth.shape[1]) | 1), np.uint8)
+    row = np.ones((1, max(3, round(widest) | 1)), np.uint8)
     return 1 - cv2.morphologyEx(inverse, cv2.MORPH_OPEN, row, borderType=cv2.BORDER_REPLICATE) / inverse
 
 

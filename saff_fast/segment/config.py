@@ -50,10 +50,10 @@ class SegmentConfig:
     """Where true foreground decides in place of votes: the share of a label's pixels that must be in it (published)."""
     min_label_share: float = 0.0005
     """A label occurs in a view when it has at least this share of the pixels (published: any)."""
-    rim_dynamic: float = 0.4
-    """Object pixels with a smaller dynamic share, relative to the median of their cluster, leave where they connect to
-    the background; 0 keeps all (published)."""
-    companion_quorum: float = 0.8
+    rim_dynamic: float = 0.3
+    """Object pixels with a smaller dynamic share, and less evidence, relative to the dynamic share of the most dynamic
+    fifth of their cluster, leave where they connect to the background; 0 keeps all (published)."""
+    companion_quorum: float = 0.7
     """What stands still belongs to an object that it touches, at its depth and in front of what is beside it, in this
     share of the views that see it; 0 leaves companions out (published)."""
     min_component: float = 0.001

@@ -13,6 +13,8 @@ from saff_fast.segment.oracle import Oracle
 from saff_fast.segment.renders import View, ViewMaps
 from saff_fast.segment.vote import Votes, vote
 
+_HIGH = 0.8
+
 
 @dataclass(frozen=True)
 class Objects:
@@ -28,7 +30,7 @@ class Objects:
     threshold: float
     """Mean evidence that a view had to exceed."""
     dynamic: Float[Tensor, " k"]
-    """Median dynamic share of each cluster's pixels."""
+    """Dynamic share of each cluster where it is most dynamic: its 80 % quantile."""
 
 
 def find_objects(
@@ -81,7 +83,7 @@ def find_objects(
         int((is_root & elected).sum()),
         votes,
         threshold,
-        _median_dynamic(renders, views, labels, k),
+        _high_dynamic(renders, views, labels, k),
     )
 
 
@@ -93,11 +95,14 @@ def read_evidence(renders: ViewMaps, view: View, kind: Evidence) -> Float[Tensor
     return saliency * renders.moving(view) if kind == "moving_saliency" else saliency
 
 
-def _median_dynamic(renders: ViewMaps, views: list[View], labels: dict[int, Tensor], k: int) -> Float[Tensor, " k"]:
-    """Median dynamic share of each cluster's pixels over `views`, to one of 256 steps; 0 for an empty cluster."""
+def _high_dynamic(renders: ViewMaps, views: list[View], labels: dict[int, Tensor], k: int) -> Float[Tensor, " k"]:
+    """Dynamic share that a fifth of each cluster's pixels over `views` exceed, of 256 steps; 0 for an empty cluster.
+
+    Not the median: semantics spill over edges so far that more than half of a cluster can be background.
+    """
     histogram = torch.zeros(k * 256, dtype=torch.int64)
     for view in views:
         steps = (renders.dynamic(view) * 255).round().long()
         histogram += torch.bincount((labels[view.id] * 256 + steps).reshape(-1), minlength=k * 256)
     counts = histogram.view(k, 256).cumsum(1)
-    return (2 * counts < counts[:, -1:]).sum(1) / 255
+    return (counts < _HIGH * counts[:, -1:]).sum(1) / 255

@@ -52,11 +52,11 @@ def test_motion_seen_in_a_frame_elects_what_the_field_holds_for_static(tmp_path)
     assert {c for c in range(3) if objects.ids[c] <= objects.n_objects} == {0, 1}
 
 
-def test_dynamic_share_of_a_cluster_is_its_median(tmp_path):
-    write_row(tmp_path, [0.8] * 5, [0.2, 0.4, 1.0, 0.6, 0.6])
+def test_dynamic_share_of_a_cluster_is_where_it_is_most_dynamic(tmp_path):
+    write_row(tmp_path, [0.8] * 7, [0.0, 0.0, 0.0, 0.4, 1.0, 0.6, 0.6])
     clusters = Clusters(torch.eye(3), torch.eye(3), True, (1.0,))
     renders = read_renders(tmp_path)
-    labels = {0: torch.tensor([[0, 0, 0, 1, 1]])}
+    labels = {0: torch.tensor([[0, 0, 0, 0, 0, 1, 1]])}
     dynamic = find_objects(renders, renders.trained_inputs(), labels, clusters, CONFIG).dynamic
     torch.testing.assert_close(dynamic, torch.tensor([0.4, 0.6, 0.0]))
 

@@ -3,6 +3,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import adjusted_rand_score
 
 from saff_fast.cli.main import main
@@ -51,6 +52,20 @@ def test_an_object_that_is_dynamic_by_halves_keeps_its_pixels(run, views):
     found = read_maps(run, "final", views)
     truth = np.stack([instances(view["time"]) == MOVER_B for view in views])
     assert (np.stack([found[view["id"]] for view in views])[truth] > 0).mean() > 0.95
+
+
+@pytest.mark.parametrize(("seen_to_move", "kept"), [(True, True), (False, False)])
+def test_where_the_dynamic_share_is_hollow_evidence_keeps_the_rim(run, seen_to_move, kept):
+    labels = instances(1)
+    hollow = labels == MOVER_A
+    hollow[:, : np.flatnonzero(hollow.any(0))[4]] = False  # its right half
+    share = np.where((labels > 0) & (labels != STATIC_OBJECT) & ~hollow, 235, 5).astype(np.uint8)
+    write_image(run / "render" / "1_blend.png", share)
+    write_image(run / "render" / "1_motion.png", np.where(hollow & seen_to_move, 235, 0).astype(np.uint8))
+    segment_run(run, CONFIG)
+    found = read_labels(run / "segment" / "final" / "labels" / "00001.png") > 0
+    assert (found[hollow].mean() > 0.9) == kept
+    assert (found[hollow].mean() < 0.1) != kept
 
 
 def test_published_evidence_also_elects_the_static_object(run, views):
@@ -114,6 +129,28 @@ def test_held_out_frames_do_not_fit(tmp_path):
     write_run(tmp_path / "run", tmp_path / "scene", held_out=[0, 1, 2, 3])
     with pytest.raises(UserError, match="must list input views, got none"):
         segment_run(tmp_path / "run", CONFIG)
+
+
+def test_one_view_is_enough(run):
+    listing = read_json(run / "render" / "views.json")
+    save_json(run / "render" / "views.json", listing | {"views": listing["views"][1:2]})
+    assert segment_run(run, CONFIG).n_objects == 2
+
+
+@pytest.mark.parametrize("evidence", ["moving_saliency", "saliency"])
+@pytest.mark.parametrize("parity", [False, True])
+def test_equal_features_are_one_cluster(run, views, evidence, parity):
+    for view in views:
+        torch.save(torch.full((24, 40, 64), 0.5).half(), run / "render" / f"{view['id']}_dino.pt")
+    report = segment_run(run, replace(PUBLISHED if parity else CONFIG, evidence=evidence))
+    assert len(np.unique(np.stack(list(read_maps(run, "no_merge_no_salient", views).values())))) == 1
+    assert report.n_merged == report.n_clusters == 1
+
+
+def test_features_of_zero_are_no_error(run, views):
+    for view in views:
+        torch.save(torch.zeros(24, 40, 64).half(), run / "render" / f"{view['id']}_dino.pt")
+    assert segment_run(run, CONFIG).n_clusters == 1
 
 
 def test_nothing_voted_leaves_clusters_and_says_what_to_lower(run, views):
