@@ -146,6 +146,8 @@ def test_a_cluster_that_is_all_of_an_object_is_cut_in_two(objects):
     apart, label = split(objects, 1, features)
     labels = apart.labels_of(features)
     assert {tuple(labels[:50].unique().tolist()), tuple(labels[50:].unique().tolist())} == {(1,), (label,)}
+    halves = apart.prototypes[[1, 4]]
+    torch.testing.assert_close(halves[halves[:, 2].argsort(descending=True)], centres, atol=0.02, rtol=0)
     with pytest.raises(ValueError, match="too small to be cut"):
         split(objects, 1, features[:1])
     with pytest.raises(ValueError, match="there is no cluster"):
