@@ -38,7 +38,7 @@ class SegmentConfig:
     frame), or their product, which leaves out what is salient but never moves."""
     vote_threshold: float = 0.07
     """Mean evidence over a label's pixels above which a view votes for it (published)."""
-    relative_threshold: float = 0.15
+    relative_threshold: float = 0.2
     """That evidence must also exceed this share of the strongest label's mean; 0 leaves it out (published)."""
     quorum: float = 0.3
     """Share of the views that must vote for a label (published: 0.7, so what moves in half of the clip was lost)."""
