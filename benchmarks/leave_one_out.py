@@ -13,6 +13,7 @@ each setting of the clustering, and label maps that come out alike are scored on
 
 import argparse
 import itertools
+import json
 import statistics
 import sys
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from saff_fast.errors import UserError
 from saff_fast.evaluate.collect import Request, truth_of
 from saff_fast.evaluate.mask_metrics import ari, fg_ari, jaccard
 from saff_fast.evaluate.truth import ViewMask, mask_names, read_view_masks, resize_nearest
-from saff_fast.files import save_json, save_text
+from saff_fast.files import save_text
 from saff_fast.segment.clusters import Clusters, fit_clusters
 from saff_fast.segment.config import SegmentConfig
 from saff_fast.segment.final import final_labels
@@ -190,6 +191,10 @@ def as_markdown(choices: list[Choice]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def _rounded(scores: Scores) -> Scores:
+    return {name: round(value, 4) for name, value in scores.items()}
+
+
 def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
@@ -219,8 +224,9 @@ def main() -> int:
     choices = leave_one_out(table)
     text = as_markdown(choices)
     about = {"commit": commit(), "command": " ".join(["python", *sys.argv])}
-    entries = {name: [{"setting": s, **scores} for s, scores in found.items()] for name, found in table.items()}
-    save_json(options.out.with_suffix(".json"), about | {"choices": [vars(c) for c in choices], "scores": entries})
+    scores = {name: [_rounded(found[setting]) for setting in settings] for name, found in table.items()}
+    document = about | {"choices": [vars(c) for c in choices], "settings": settings, "scores": scores}
+    save_text(options.out.with_suffix(".json"), json.dumps(document) + "\n")  # one line: there are thousands of numbers
     save_text(options.out.with_suffix(".md"), f"Commit {about['commit']}: `{about['command']}`\n\n{text}")
     print(text, end="")
     return 0

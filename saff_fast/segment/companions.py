@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.ndimage import binary_dilation
@@ -31,8 +30,6 @@ _CONTACT = 0.15
 """Share of its outline by which something touches an object."""
 _LARGEST = 1.5
 """Area in terms of what all objects usually have, above which objects are rather with it than it with them."""
-_SAME = 0.05
-"""Relative depth up to which a point is the one that is seen in another view."""
 _FEWEST = 3
 """Views that must see a point, on average around it."""
 _AROUND = 1 / 48
@@ -105,7 +102,8 @@ class Companions:
         seen, votes = np.zeros(len(points), np.int64), np.zeros((n_labels, len(points)), np.int64)
         for other in self.renders.trained_inputs():
             if other.id != view.id:
-                rows, columns, visible = self._sight(points, other)
+                rows, columns, visible = self.renders.sight(points, other, self.depths[other.id])
+                visible &= self.objects[other.id][rows, columns] == 0
                 seen += visible
                 votes[self.beside[other.id][rows, columns][visible], np.flatnonzero(visible)] += 1
         return seen, votes
@@ -122,20 +120,6 @@ class Companions:
         by_object = np.stack([around(row) for row in votes[1:]])
         elected = things & enough & (by_object.sum(axis=0) >= self.quorum * around(seen) - _ROUNDING)
         return np.where(elected, 1 + by_object.argmax(axis=0), 0)
-
-    def _sight(
-        self, points: Float[ndarray, "n 3"], view: View
-    ) -> tuple[Int[ndarray, " n"], Int[ndarray, " n"], Bool[ndarray, " n"]]:
-        """Row and column of points in a view, and whether they are what is seen there and no object hides them."""
-        renders = self.renders
-        assert renders.cameras is not None
-        camera = torch.full((len(points),), renders.views.index(view))
-        pixels, depth = (values.numpy() for values in renders.cameras.project(camera, torch.from_numpy(points)))
-        places = np.floor(pixels).astype(np.int64)
-        inside = ((places >= 0) & (places < [renders.width, renders.height])).all(axis=1) & (depth > 0)
-        columns, rows = places.clip(0, [renders.width - 1, renders.height - 1]).T
-        same = np.abs(depth - self.depths[view.id][rows, columns]) < _SAME * depth
-        return rows, columns, inside & same & (self.objects[view.id][rows, columns] == 0)
 
 
 def things_beside(objects: Labels, depth: Float[ndarray, "height width"], area: float, smallest: float) -> Labels:

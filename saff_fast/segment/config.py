@@ -42,8 +42,8 @@ class SegmentConfig:
     """Mean evidence over a label's pixels above which a view votes for it (published)."""
     relative_threshold: float = 0.2
     """That evidence must also exceed this share of the strongest label's mean; 0 leaves it out (published)."""
-    quorum: float = 0.7
-    """Share of the views that must vote for a label."""
+    quorum: float = 0.3
+    """Share of the views that must vote for a label (published: 0.7, so what moves in half of the clip was lost)."""
     quorum_of: Literal["seen", "all"] = "seen"
     """Whether it is a share of the views in which the label occurs, or of all views (published)."""
     oracle_share: float = 0.3
@@ -51,8 +51,8 @@ class SegmentConfig:
     min_label_share: float = 0.0005
     """A label occurs in a view when it has at least this share of the pixels (published: any)."""
     rim_dynamic: float = 0.3
-    """Object pixels with a smaller dynamic share, and less evidence, relative to the dynamic share of the most dynamic
-    fifth of their cluster, leave where they connect to the background; 0 keeps all (published)."""
+    """Object pixels with a smaller dynamic share, and less evidence, relative to the dynamic share that a fifth of the
+    most dynamic object exceeds, leave where they connect to the background; 0 keeps all (published)."""
     companion_quorum: float = 0.7
     """What stands still belongs to an object that it touches, at its depth and in front of what is beside it, in this
     share of the views that see it; 0 leaves companions out (published)."""

@@ -30,7 +30,8 @@ class Objects:
     threshold: float
     """Mean evidence that a view had to exceed."""
     dynamic: Float[Tensor, " k"]
-    """Dynamic share of each cluster where it is most dynamic: its 80 % quantile."""
+    """What the dynamic share of each cluster's pixels is to be compared with: that of the most dynamic object, where
+    objects are what moves, else its own, where it is highest."""
 
 
 def find_objects(
@@ -73,6 +74,9 @@ def find_objects(
     areas = torch.zeros(k, dtype=torch.int64)
     for view in views:
         areas += torch.bincount(roots[labels[view.id]].reshape(-1), minlength=k)
+    dynamic = _high_dynamic(renders, views, labels, k)
+    if oracle is None and config.evidence != "saliency" and elected.any():
+        dynamic[elected] = dynamic[elected].max()
     is_root = roots == singles
     order = sorted(singles[is_root].tolist(), key=lambda c: (not elected[c], -int(areas[c]), c))
     numbers = torch.zeros(k, dtype=torch.int64)
@@ -83,7 +87,7 @@ def find_objects(
         int((is_root & elected).sum()),
         votes,
         threshold,
-        _high_dynamic(renders, views, labels, k),
+        dynamic,
     )
 
 

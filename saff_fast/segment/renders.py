@@ -6,13 +6,16 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 from torch import Tensor
 
 from saff_fast.errors import UserError
 from saff_fast.files import read_image, read_json, read_labels, read_npy, read_npz
 from saff_fast.geometry.cameras import Cameras
+
+_SAME = 0.05
+"""Relative depth up to which a point is the one that is seen in another view."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,19 @@ class Renders:
     def moving(self, view: View) -> Float[Tensor, "height width"]:
         """Evidence that each pixel moves, in [0, 1]: its dynamic share, or the motion seen in its frame if more.
 
-        What moves little is rendered well by the static field, and only the frames themselves tell that it moves.
+        What moves little is rendered well by the static field, and only the frames themselves tell that it moves. A
+        view of the same time as a frame sees the frame's motion where it sees the same points.
         """
         dynamic = self.dynamic(view)
-        if not self.path(view, "motion.png").is_file():
+        if self.path(view, "motion.png").is_file():
+            return torch.maximum(dynamic, self.grey(view, "motion"))
+        points = self.points(view) if view.split != "input" else None
+        same_time = [v for v in self.trained_inputs() if v.time == view.time and self.path(v, "motion.png").is_file()]
+        if points is None or not same_time:
             return dynamic
-        return torch.maximum(dynamic, self.grey(view, "motion"))
+        rows, columns, visible = self.sight(points.reshape(-1, 3), same_time[0], self.depth(same_time[0]))
+        motion = self.grey(same_time[0], "motion")[rows, columns] * torch.from_numpy(visible)
+        return torch.maximum(dynamic, motion.reshape(dynamic.shape))
 
     def depth(self, view: View) -> Float[ndarray, "height width"]:
         """Depth along camera z in the scene's units."""
@@ -107,6 +117,21 @@ class Renders:
         origins, directions = self.cameras.world_rays(torch.full((len(pixels),), self.views.index(view)), pixels)
         depth = torch.from_numpy(self.depth(view)).reshape(-1, 1)
         return (origins + depth * directions).reshape(self.height, self.width, 3).numpy()
+
+    def sight(
+        self, points: Float[ndarray, "n 3"], view: View, depth: Float[ndarray, "height width"]
+    ) -> tuple[Int[ndarray, " n"], Int[ndarray, " n"], Bool[ndarray, " n"]]:
+        """Row and column of points in a view of this depth, and whether they are what is seen there.
+
+        The list must say the cameras.
+        """
+        assert self.cameras is not None
+        camera = torch.full((len(points),), self.views.index(view))
+        pixels, z = (values.numpy() for values in self.cameras.project(camera, torch.from_numpy(points)))
+        places = np.floor(pixels).astype(np.int64)
+        inside = ((places >= 0) & (places < [self.width, self.height])).all(axis=1) & (z > 0)
+        columns, rows = places.clip(0, [self.width - 1, self.height - 1]).T
+        return rows, columns, inside & (np.abs(z - depth[rows, columns]) < _SAME * z)
 
     def flow(self, view: View, key: str) -> Float[ndarray, "height width 2"]:
         """Optical flow in pixels of an input view; `key` is `fwd` or `bwd`."""

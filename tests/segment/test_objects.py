@@ -57,8 +57,12 @@ def test_dynamic_share_of_a_cluster_is_where_it_is_most_dynamic(tmp_path):
     clusters = Clusters(torch.eye(3), torch.eye(3), True, (1.0,))
     renders = read_renders(tmp_path)
     labels = {0: torch.tensor([[0, 0, 0, 0, 0, 1, 1]])}
-    dynamic = find_objects(renders, renders.trained_inputs(), labels, clusters, CONFIG).dynamic
+    salient = replace(CONFIG, evidence="saliency")
+    dynamic = find_objects(renders, renders.trained_inputs(), labels, clusters, salient).dynamic
     torch.testing.assert_close(dynamic, torch.tensor([0.4, 0.6, 0.0]))
+    moving = find_objects(renders, renders.trained_inputs(), labels, clusters, CONFIG)
+    assert moving.n_objects == 2
+    torch.testing.assert_close(moving.dynamic, torch.tensor([0.6, 0.6, 0.0]))  # the most dynamic object's
 
 
 def test_merging_after_the_vote_cannot_change_the_foreground(tmp_path):
