@@ -44,9 +44,12 @@ ROWS: dict[str, tuple[str, ...]] = {
     "depth prior to the end": ("loss.depth_end=1",),
     "no motion evidence": ("loss.motion_missing=0", "loss.motion_present=0", "loss.motion_unfounded=0"),
     "no static render": ("loss.static=0",),
+    "static only where nothing moved": ("loss.static_doubtful=0",),
+    "static may be clear": ("loss.static_opaque=0",),
     "no vacant": ("loss.vacant=0",),
     "no semantics": ("loss.semantic=0", "loss.saliency=0"),
     "no flow regularisers": ("loss.kinetic=0", "loss.flow_smoothness=0", "loss.flow_magnitude=0"),
+    "all levels at once": ("field.coarse_to_fine=0",),
     "half the time cells": ("field.dynamic.time_cells_per_frame=0.5",),
 }
 

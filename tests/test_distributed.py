@@ -57,8 +57,10 @@ def _means_are_those_of_the_whole_batch():
         for one, all_of_it in zip(parts, inputs, strict=True):
             torch.testing.assert_close(one.grad, None if all_of_it.grad is None else _parts(all_of_it.grad))
     motion = (values > 0.5).double()
-    explained = _alone(separation.explained, values, motion)
-    torch.testing.assert_close(separation.explained(_parts(values), _parts(motion)), _parts(explained))
+    fit = _alone(separation.static_fit, values, motion)
+    own = separation.static_fit(_parts(values), _parts(motion))
+    torch.testing.assert_close(own.explained, _parts(fit.explained))
+    torch.testing.assert_close(own.pull, _parts(fit.pull))
     unfounded = _alone(separation.motion_unfounded, values, mask, motion, 4)
     counts = 3 if distributed.rank() == 0 else 1
     torch.testing.assert_close(

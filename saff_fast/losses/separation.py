@@ -1,5 +1,7 @@
 """Static against dynamic."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -45,16 +47,26 @@ def motion_unfounded(
     return share((blends * weights * (1 - motion)).sum(), n_rays)
 
 
-def explained(error: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"]) -> Float[Tensor, " n_rays"]:
-    """How well the static field alone explains each pixel, 0 to 1.
+@dataclass(frozen=True)
+class StaticFit:
+    """How well the static field alone explains each pixel."""
 
-    `1 / (1 + (e / 9m)^2)` of its squared colour error `e`, where `m` is the median error of the pixels without evidence
-    of motion: half at three times the typical difference in colour.
+    explained: Float[Tensor, " n_rays"]
+    """`1 / (1 + r^2)`, 0 to 1: half at three times the typical difference in colour."""
+    pull: Float[Tensor, " n_rays"]
+    """`1 / sqrt(1 + r)`: times a squared error, one that grows as the difference itself."""
+
+
+def static_fit(error: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"]) -> StaticFit:
+    """How well the static field alone explains each pixel, from `r = e / 9m`.
+
+    There `e` is its squared colour error, and `m` the median error of the pixels without evidence of motion.
     """
     errors = whole_batch(error)
     still = errors.where(whole_batch(motion) < 0.5, torch.nan).nanmedian()
     typical = still.where(still.isfinite(), errors.median()).clamp_min(1e-6)
-    return 1 / (1 + (error / (9 * typical)).square())
+    r = error / (9 * typical)
+    return StaticFit(1 / (1 + r.square()), (1 + r).rsqrt())
 
 
 def vacant(opacity: Float[Tensor, " n_rays"], attention: Float[Tensor, " n_rays"]) -> Tensor:

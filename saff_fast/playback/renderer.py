@@ -16,7 +16,7 @@ from saff_fast.playback.objects import ObjectModel
 from saff_fast.playback.rays import ShotRays, looks_ahead, shot_rays
 from saff_fast.playback.shot import Shot
 from saff_fast.playback.sums import MOTION, channels_for, ray_sums, with_samples
-from saff_fast.render.compositing import dynamic_rgb, static_rgb
+from saff_fast.render.compositing import dynamic_rgb, static_alone
 from saff_fast.render.renderer import SampledFields
 from saff_fast.train.model import SceneModel
 
@@ -25,7 +25,7 @@ _SEES_NOTHING: dict[str, float] = {"depth": torch.inf, "parameter": 1.0}
 """What a ray that looks away from the scene shows; all else is 0."""
 _FEWEST_RAYS = 64
 _ALONE: dict[str, Callable[[SampledFields], Tensor]] = {
-    "static": lambda asked: static_rgb(asked.static, asked.samples, asked.lengths).clamp(0, 1),
+    "static": lambda asked: static_alone(asked.static, asked.samples, asked.lengths).rgb.clamp(0, 1),
     "dynamic": lambda asked: dynamic_rgb(asked.dynamic, asked.samples, asked.lengths).clamp(0, 1),
 }
 Between = Literal["splat", "field"]

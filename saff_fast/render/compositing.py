@@ -74,13 +74,23 @@ def composite_joint(
     return outputs, a.weights, b.weights
 
 
-def static_rgb(
+@dataclass(frozen=True)
+class StaticRays:
+    """Rays of the static field alone, without blend (method section 4, "static only")."""
+
+    opacity: Float[Tensor, " n_rays"]
+    rgb: Float[Tensor, "n_rays 3"]
+
+
+def static_alone(
     static: StaticOutputs,
     samples: PackedSamples,
     lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],
-) -> Float[Tensor, "n_rays 3"]:
-    """Colour of the static field alone, without blend (method section 4, "static only")."""
-    return _own_rgb(static, lengths, samples.packed_info)
+) -> StaticRays:
+    """The static field alone: what would be seen if nothing moved."""
+    emission = Emission(rectified(static.sigmas), (static.rgbs,))
+    sums = composite(emission, *lengths, samples.packed_info).sums
+    return StaticRays(sums[:, 0], sums[:, 2:])
 
 
 def dynamic_rgb(
@@ -90,13 +100,8 @@ def dynamic_rgb(
 ) -> Float[Tensor, "n_rays 3"]:
     """Colour of the dynamic field alone, without blend (method section 4, "dynamic only")."""
     deltas, centres = (length[samples.dynamic_indices] for length in lengths)
-    return _own_rgb(dynamic, (deltas, centres), samples.dynamic_packed_info)
-
-
-def _own_rgb(
-    outputs: StaticOutputs | DynamicOutputs, lengths: tuple[Tensor, Tensor], packed_info: Tensor
-) -> Float[Tensor, "n_rays 3"]:
-    return composite(Emission(rectified(outputs.sigmas), (outputs.rgbs,)), *lengths, packed_info).sums[:, 2:]
+    emission = Emission(rectified(dynamic.sigmas), (dynamic.rgbs,))
+    return composite(emission, deltas, centres, samples.dynamic_packed_info).sums[:, 2:]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,10 @@ class LossConfig:
     """Saliency, likewise (`sal_coe`)."""
     static: float = 1.0
     """Colour of the static field alone, at pixels that it can explain."""
+    static_doubtful: float = 0.1
+    """The same where motion was seen: what is behind movers, too, must be learned from somewhere."""
+    static_opaque: float = 0.1
+    """Transparency of the static field alone, wherever one looks."""
     dynamic: float = 1.0
     """Renders of the dynamic field alone, at pixels that move."""
     warp: float = 1.0

@@ -13,7 +13,7 @@ from saff_fast.losses import geometry, motion, separation
 from saff_fast.losses.reconstruction import reconstruction
 from saff_fast.losses.reductions import masked_mean, mean
 from saff_fast.ops import accumulate
-from saff_fast.render.compositing import composite_dynamic, static_rgb
+from saff_fast.render.compositing import composite_dynamic, static_alone
 from saff_fast.render.renderer import RenderedBatch
 from saff_fast.scene.sampler import Targets
 from saff_fast.train.budget import SampleBudget
@@ -69,13 +69,18 @@ def batch_losses(
     rays = pixel_rays(model.space, model.cameras, targets.frames, targets.pixels, frames)
     batch = model.renderer(rays, jitter, budget.capacity if budget else None)
     depth_weight = config.depth * config.depth_end**progress
-    static_error = (static_rgb(batch.static, batch.samples, batch.lengths) - targets.rgb).square().mean(-1)
-    fits = separation.explained(static_error.detach(), targets.motion)
-    explained = fits * ((progress - _EXPLAINS_FROM) / (_EXPLAINS_FULLY - _EXPLAINS_FROM)).clamp(0, 1)
+    alone = static_alone(batch.static, batch.samples, batch.lengths)
+    static_error = (alone.rgb - targets.rgb).square().mean(-1)
+    fit = separation.static_fit(static_error.detach(), targets.motion)
+    grown_up = ((progress - _EXPLAINS_FROM) / (_EXPLAINS_FULLY - _EXPLAINS_FROM)).clamp(0, 1)
+    explained = fit.explained * grown_up
     # Flow bleeds over the edges of movers and takes its evidence of motion along: the picture itself knows better.
     targets = dataclasses.replace(targets, motion=targets.motion * (1 - explained))
     terms = _joint_terms(batch, targets, explained, config, depth_weight)
-    terms["static_rgb"] = config.static * mean(static_error * fits * (1 - targets.motion))
+    still = 1 - targets.motion
+    trust = still * fit.explained + config.static_doubtful * (1 - still) * fit.pull
+    terms["static_rgb"] = config.static * mean(static_error * trust)
+    terms["static_opaque"] = config.static_opaque * grown_up * mean((1 - alone.opacity).clamp_min(0))
     moving = _moving_part(batch, targets, n_moving, budget)
     # Processes reduce the same sums: either all of them have these terms or none.
     if largest(len(moving.samples.positions)):

@@ -93,14 +93,21 @@ def test_motion_unfounded_by_hand():
 def test_the_static_field_explains_what_it_misses_no_more_than_usual():
     errors = torch.tensor([0.01, 0.01, 0.01, 0.09, 1.0, 0.01])
     motion = torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
-    explained = separation.explained(errors, motion)
+    explained = separation.static_fit(errors, motion).explained
     assert math.isclose(explained[3], 0.5, rel_tol=1e-5)
     assert explained[4] < 0.01
     assert explained[5] > 0.98
 
 
+def test_the_static_field_is_pulled_as_by_the_difference_itself():
+    errors = torch.tensor([0.01, 0.01, 0.01, 0.27, 1e4, 4e4])
+    pull = separation.static_fit(errors, torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])).pull
+    assert math.isclose(pull[3], 0.5, rel_tol=1e-5)
+    assert math.isclose(pull[5] * errors[5], 2 * pull[4] * errors[4], rel_tol=1e-4)  # four times the square
+
+
 def test_where_everything_moves_the_usual_error_is_that_of_all():
-    assert math.isclose(separation.explained(torch.full((3,), 0.2), torch.ones(3))[0], 81 / 82, rel_tol=1e-5)
+    assert math.isclose(separation.static_fit(torch.full((3,), 0.2), torch.ones(3)).explained[0], 81 / 82, rel_tol=1e-5)
 
 
 def test_vacant_counts_only_what_is_still():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from saff_fast.render.compositing import composite_dynamic, composite_joint, sample_lengths, static_rgb
+from saff_fast.render.compositing import composite_dynamic, composite_joint, sample_lengths, static_alone
 from saff_fast.types import DynamicOutputs, PackedSamples, StaticOutputs
 
 COUNTS = [4, 0, 7, 1]
@@ -113,7 +113,7 @@ def test_static_colour_is_the_joint_one_without_a_dynamic_field(samples, fields)
     )
     nothing = DynamicOutputs(*(getattr(dynamic, name)[:0] for name in DynamicOutputs.__annotations__))
     joint, *_ = composite_joint(static, nothing, nowhere, lengths, layers)
-    torch.testing.assert_close(static_rgb(static, samples, lengths), joint.rgb)
+    torch.testing.assert_close(static_alone(static, samples, lengths).rgb, joint.rgb)
 
 
 def test_joint_equals_static_alone_where_nothing_is_dynamic(samples, fields):
@@ -121,7 +121,7 @@ def test_joint_equals_static_alone_where_nothing_is_dynamic(samples, fields):
     static = dataclasses.replace(static, blends=torch.zeros_like(static.blends))
     lengths = sample_lengths(samples, torch.ones(len(COUNTS), 3, dtype=torch.float64))
     joint, *_ = composite_joint(static, dynamic, samples, lengths, layers)
-    torch.testing.assert_close(joint.rgb, static_rgb(static, samples, lengths))
+    torch.testing.assert_close(joint.rgb, static_alone(static, samples, lengths).rgb)
     assert not joint.blend.any()
 
 

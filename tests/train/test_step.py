@@ -32,6 +32,24 @@ def test_pixels_that_the_static_field_explains_must_not_be_dynamic(scene_folder,
     assert late > 0
 
 
+def test_static_field_learns_behind_what_moves_in_every_frame(scene_folder, tmp_path, tiny_config):
+    scene = read_scene(scene_folder, 36)
+    scene.motion_masks.fill_(1.0)
+    trainer = Trainer(scene, tmp_path, tiny_config())
+    colours = trainer.model.field.static.mlp.biases[-1]
+    term = losses(trainer, LossConfig(), 0.05)["static_rgb"]
+    assert torch.autograd.grad(term, colours)[0][1:4].norm() > 0
+    assert losses(trainer, LossConfig(static_doubtful=0.0), 0.05)["static_rgb"] == 0
+
+
+def test_static_field_alone_is_made_opaque(scene_folder, tmp_path, tiny_config):
+    trainer = Trainer(read_scene(scene_folder, 36), tmp_path, tiny_config())
+    bias = trainer.model.field.static.mlp.biases[-1]
+    early, late = (losses(trainer, LossConfig(), progress)["static_opaque"] for progress in (0.05, 1.0))
+    assert early == 0
+    assert torch.autograd.grad(late, bias)[0][0] < 0  # more density, less of it
+
+
 def test_flow_that_leaves_the_cube_is_pulled_back(scene_folder, tmp_path, tiny_config):
     trainer = Trainer(read_scene(scene_folder, 36), tmp_path, tiny_config())
     bias = trainer.model.field.dynamic.mlp.biases[-1]
