@@ -79,6 +79,8 @@ class StaticRays:
     """Rays of the static field alone, without blend (method section 4, "static only")."""
 
     opacity: Float[Tensor, " n_rays"]
+    depth: Float[Tensor, " n_rays"]
+    """Composited ray parameter `t`."""
     rgb: Float[Tensor, "n_rays 3"]
 
 
@@ -90,7 +92,7 @@ def static_alone(
     """The static field alone: what would be seen if nothing moved."""
     emission = Emission(rectified(static.sigmas), (static.rgbs,))
     sums = composite(emission, *lengths, samples.packed_info).sums
-    return StaticRays(sums[:, 0], sums[:, 2:])
+    return StaticRays(sums[:, 0], sums[:, 1], sums[:, 2:])
 
 
 def dynamic_rgb(

@@ -167,6 +167,12 @@ class OccupancyGrid(nn.Module):
         self.dynamic_weight[frame] = 0
         self.observe_dynamic(frame, samples)
 
+    def extend_static(self, cells: Bool[Tensor, "x y z"]) -> None:
+        """Occupy these static cells, too, whatever was seen."""
+        self.static_candidates |= cells
+        self.static_weight[cells.view(-1)] = 1
+        self.refresh()
+
     def refresh(self) -> None:
         """Bits from candidates and memory. A cell stays if it or a neighbour is seen, so that surfaces can move."""
         n, config = self.config.resolution, self.config

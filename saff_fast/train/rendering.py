@@ -4,6 +4,7 @@ from pathlib import Path
 
 from saff_fast.backends import Device, resolve_device
 from saff_fast.errors import UserError
+from saff_fast.train.borders import extend_static
 from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.memory import keep_freed_memory
 from saff_fast.train.model import SceneModel, restore_model
@@ -30,5 +31,6 @@ def load_run(run: Path, device: Device = "auto") -> SceneModel:
     where = resolve_device(device)
     held_out = config.train.hold_out
     model = restore_model(config.field, config.occupancy, checkpoint.tensors, run, config.backend, where, held_out)
+    extend_static(model)
     carry_occupancy(model)
     return model
