@@ -32,15 +32,14 @@ def extend_static(model: SceneModel) -> None:
 def _continued(model: SceneModel, frame: int) -> Bool[Tensor, "x y z"]:
     """Cells about the static surfaces just outside of what a frame saw."""
     config, device = model.occupancy.config, model.cameras.c2w.device
-    size = torch.tensor([model.cameras.width, model.cameras.height], dtype=torch.float32, device=device)
+    size = torch.tensor([model.cameras.width, model.cameras.height], dtype=torch.float32)
     spacing = max(1.0, model.cameras.width / config.resolution)  # about one pixel a cell
-    steps = [torch.arange(-_MARGIN * n, (1 + _MARGIN) * n, spacing, device=device) for n in size.tolist()]
+    steps = [torch.arange(-_MARGIN * n, (1 + _MARGIN) * n, spacing) for n in size.tolist()]
     pixels = torch.stack(torch.meshgrid(*steps, indexing="ij"), dim=-1).reshape(-1, 2)
     pixels = pixels[((pixels < 0) | (pixels >= size)).any(-1)]
-    border, of_pixel = (
-        torch.maximum(pixels, size.new_tensor(0.5)).minimum(size - 0.5).unique(dim=0, return_inverse=True)
-    )
-    t, opacity = (values[of_pixel] for values in _static_surface(model, frame, border))
+    border, of_pixel = torch.maximum(pixels, torch.tensor(0.5)).minimum(size - 0.5).unique(dim=0, return_inverse=True)
+    t, opacity = (values[of_pixel.to(device)] for values in _static_surface(model, frame, border.to(device)))
+    pixels = pixels.to(device)
     pixels, t = pixels[opacity > _OPAQUE], t[opacity > _OPAQUE]
     poses = torch.full((len(pixels),), frame, device=device)
     rays = pixel_rays(model.space, model.cameras, poses, pixels, poses.float())
@@ -61,11 +60,12 @@ def _unseen(model: SceneModel, frames: list[int], cells: Bool[Tensor, "x y z"]) 
     """Those whose centres are in none of these frames' pictures: of the others training knows better."""
     where = cells.nonzero()
     points = model.space.to_world((where + 0.5) / model.occupancy.config.resolution)
-    size = points.new_tensor([model.cameras.width, model.cameras.height])
+    width, height = model.cameras.width, model.cameras.height
     unseen = torch.ones(len(points), dtype=torch.bool, device=points.device)
     for frame in frames:
         pixels, depth = model.cameras.project(torch.full((len(points),), frame, device=points.device), points)
-        unseen &= ~((pixels >= 0) & (pixels < size)).all(-1) | (depth <= 0)
+        x, y = pixels.unbind(1)
+        unseen &= (x < 0) | (x >= width) | (y < 0) | (y >= height) | (depth <= 0)
     kept = torch.zeros_like(cells)
     kept[tuple(where[unseen].T)] = True
     return kept
