@@ -36,8 +36,8 @@ def few_steps(finished, tmp_path_factory):  # noqa: F811 - the fixture
     tables = [name for name in checkpoint.tensors if name.startswith("field.") and name.endswith("grid.table")]
     for name in tables:
         checkpoint.tensors[name].uniform_(-1, 1)  # as it is, nothing moves yet
-    for name in ("dynamic_bits", "coarse_bits"):
-        checkpoint.tensors[f"occupancy.{name}"].fill_(-1)
+    for name in ("dynamic_candidates", "dynamic_weight"):
+        checkpoint.tensors[f"occupancy.{name}"].fill_(1)
     save_checkpoint(run / "checkpoints", checkpoint)
     found = Survey.of(ShotRenderer(load_run(run, "cpu"))).objects(4, 0.0)
     found.edited(torch.tensor([0, 1, 2, 2])).save(run)
