@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from saff_fast.backends import BackendConfig
 from saff_fast.fields.hash_grid import HashGrid
 from saff_fast.fields.mlp import Mlp
-from saff_fast.ops import HashGridLayout
+from saff_fast.ops import HashGridLayout, directional
 from saff_fast.types import StaticOutputs
 
 
@@ -70,11 +70,10 @@ class StaticField(nn.Module):
     def forward(self, positions: Float[Tensor, "n 3"], viewdirs: Float[Tensor, "n 3"]) -> StaticOutputs:
         """Outputs at `positions` of the unit cube seen along unit world `viewdirs`."""
         raw = self.mlp(self.grid(positions))
-        density, base, linear, blend, saliency, hiddens = raw.split([1, 3, 9, 1, 1, raw.shape[1] - 15], dim=1)
-        logits = base + torch.einsum("nij,nj->ni", linear.reshape(-1, 3, 3), viewdirs)
+        density, colour, blend, saliency, hiddens = raw.split([1, 12, 1, 1, raw.shape[1] - 15], dim=1)
         return StaticOutputs(
             sigmas=density_activation(density.squeeze(1) + self.log_initial_density),
-            rgbs=logits.sigmoid(),
+            rgbs=directional(colour, viewdirs).sigmoid(),
             blends=(blend.squeeze(1) + self.initial_blend_logit).sigmoid(),
             saliencies=saliency.squeeze(1).sigmoid(),
             hiddens=hiddens,

@@ -6,6 +6,7 @@ from saff_fast.ops.composite import Composited as Composited
 from saff_fast.ops.composite import Emission as Emission
 from saff_fast.ops.composite import composite as composite
 from saff_fast.ops.composite import composite_joint as composite_joint
+from saff_fast.ops.directional import directional as directional
 from saff_fast.ops.distortion import distortion as distortion
 from saff_fast.ops.flow_sample import FlowSamples as FlowSamples
 from saff_fast.ops.flow_sample import OccupancySlices as OccupancySlices

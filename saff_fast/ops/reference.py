@@ -203,6 +203,12 @@ def lazy_adam(
     return values.view_as(parameter), means.view_as(parameter), squares.view_as(parameter)
 
 
+def directional(coefficients: Tensor, directions: Tensor) -> Tensor:
+    """`saff_fast.ops.directional`."""
+    constant, linear = coefficients.split([3, 9], dim=1)
+    return constant + torch.einsum("nij,nj->ni", linear.reshape(-1, 3, 3), directions)
+
+
 def distortion(weights: Tensor, t_starts: Tensor, t_ends: Tensor, packed_info: Tensor) -> Tensor:
     """`saff_fast.ops.distortion`, all pairs of samples of a ray at once."""
     losses = [weights[:0]]

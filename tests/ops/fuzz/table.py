@@ -101,6 +101,17 @@ def composite_joint(draw: Draw) -> Call:
 
 
 @entry
+def directional(draw: Draw) -> Call:
+    return Call(
+        ops.directional,
+        {"coefficients": floats("n_samples", 12), "directions": floats("n_samples", 3)},
+        outputs=[("n_samples", 3)],
+        differentiable=("coefficients",),
+        constant=("directions",),
+    )
+
+
+@entry
 def distortion(draw: Draw) -> Call:
     samples = ("weights", "t_starts", "t_ends")
     return Call(
