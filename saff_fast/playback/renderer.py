@@ -15,10 +15,12 @@ from saff_fast.playback.modalities import MODALITIES, Modality
 from saff_fast.playback.objects import ObjectModel
 from saff_fast.playback.rays import ShotRays, looks_ahead, shot_rays
 from saff_fast.playback.shot import Shot
-from saff_fast.playback.sums import MOTION, channels_for, ray_sums, with_samples
+from saff_fast.playback.sums import MOTION, RaySums, channels_for, ray_sums, with_samples
 from saff_fast.render.compositing import dynamic_rgb, static_alone
 from saff_fast.render.renderer import SampledFields
+from saff_fast.render.rounds import rounds
 from saff_fast.train.model import SceneModel
+from saff_fast.types import PackedSamples, Rays
 
 Maps = dict[str, Shaped[Tensor, "h w ..."]]
 _SEES_NOTHING: dict[str, float] = {"depth": torch.inf, "parameter": 1.0}
@@ -184,12 +186,27 @@ class ShotRenderer:
     ) -> dict[str, Tensor]:
         ahead = looks_ahead(shot, pixels)
         rays = shot_rays(shot, self.model.space, pixels[ahead])
-        asked = self._asked(rays, shot.time, chosen)
-        maps = RayMaps(self.model, self.objects, shot, rays, ray_sums(asked, channels_for(modalities)))
+        alone = {name: _ALONE[name] for name in modalities if name in _ALONE}
+        if alone:  # what one field hides by itself is not what both hide together, so there every sample counts
+            asked = self._asked(rays, shot.time, chosen)
+            found = {name: of(asked) for name, of in alone.items()}
+            sums = ray_sums(asked, channels_for(modalities))
+        else:
+            found, sums = {}, self._sums(rays, shot.time, chosen, channels_for(modalities))
+        maps = RayMaps(self.model, self.objects, shot, rays, sums)
         return {
-            name: _placed(ahead, _ALONE[name](asked) if name in _ALONE else maps[name], _SEES_NOTHING.get(name, 0))
+            name: _placed(ahead, found[name] if name in found else maps[name], _SEES_NOTHING.get(name, 0))
             for name in modalities
         }
+
+    def _sums(self, rays: ShotRays, time: float, chosen: Chosen, channels: frozenset[str]) -> RaySums:
+        """Sums over the samples of rays, each ray only as far as light gets."""
+        parts = rounds(self.model.occupancy, partial(self._ask, chosen), rays.rays, time)
+        sums = ray_sums(next(parts).fields, channels)
+        for part in parts:
+            scale = partial(torch.mul, part.transmittance.unsqueeze(1))
+            sums = sums.plus(part.active, ray_sums(part.fields, channels).map(scale))
+        return sums
 
     def _splatted(self, shot: Shot, modalities: Collection[Modality], chosen: Chosen, stop: Callable[[], bool]) -> Maps:
         """A shot between two trained frames, made of both; what one field shows alone is asked of it at that time."""
@@ -239,11 +256,13 @@ class ShotRenderer:
 
     def _asked(self, rays: ShotRays, time: float, chosen: Chosen) -> SampledFields:
         """Both fields at the samples of rays that all look at `time`."""
-        asked = self.model.renderer.ask(rays.rays, self.model.occupancy.march_at(rays.rays, time))
-        return asked if chosen.everything else self._choose(asked, chosen)
+        return self._ask(chosen, rays.rays, self.model.occupancy.march_at(rays.rays, time))
 
-    def _choose(self, asked: SampledFields, chosen: Chosen) -> SampledFields:
-        field = self.model.field
+    def _ask(self, chosen: Chosen, rays: Rays, samples: PackedSamples) -> SampledFields:
+        """Both fields at samples, without those that are not to be shown."""
+        asked, field = self.model.renderer.ask(rays, samples), self.model.field
+        if chosen.everything:
+            return asked
         static = self._shown(asked.static.hiddens, field.static_semantics, chosen)
         return with_samples(asked, static, self._shown(asked.dynamic.hiddens, field.dynamic_semantics, chosen))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Self
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from saff_fast.ops import Emission, composite_joint
@@ -58,6 +58,13 @@ class RaySums:
     def map(self, change: Callable[[Tensor], Tensor]) -> Self:
         """Every channel changed."""
         return type(self)(*({name: change(part[name]) for name in part} for part in (self.static, self.dynamic)))
+
+    def plus(self, rows: Int[Tensor, " n_some"], more: "RaySums") -> Self:
+        """With more sums for some of the rays."""
+        parts = ((self.static, more.static), (self.dynamic, more.dynamic))
+        return type(self)(
+            *({name: part[name].index_add(0, rows, other[name]) for name in part} for part, other in parts)
+        )
 
     def total(self, name: str) -> Float[Tensor, "n_rays n_channels"]:
         """The sum over both fields."""

@@ -11,6 +11,10 @@ from saff_fast.ops import OccupancyBits, march_round, pack_occupancy
 from saff_fast.render.marchers import MARCHERS, MarcherName
 from saff_fast.types import PackedSamples, Rays
 
+_SETTLED = 0.5
+"""Share of the thresholds above which a cell counts as seen when its neighbours are given up: no view loses by it,
+and a quarter of the samples are spared."""
+
 
 @dataclass(frozen=True)
 class SeenSamples:
@@ -116,26 +120,26 @@ class OccupancyGrid(nn.Module):
 
     def march_at(self, rays: Rays, time: float) -> PackedSamples:
         """Samples of rays that all look at `time`: between two frames, in cells that are occupied in either."""
-        march, bits, last = MARCHERS[self.config.marcher], self.bits, self.n_frames - 1
-        before, after = (min(max(whole(time), 0), last) for whole in (math.floor, math.ceil))
-        here = replace(
-            bits,
-            dynamic_bits=bits.dynamic_bits[before : before + 1] | bits.dynamic_bits[after : after + 1],
-            coarse_bits=bits.coarse_bits[before : before + 1] | bits.coarse_bits[after : after + 1],
-        )
-        frames = torch.zeros_like(rays.frames, dtype=torch.int64)
-        return march(rays.origins, rays.directions, frames, here, self.config.n_steps, None)
+        march = MARCHERS[self.config.marcher]
+        return march(rays.origins, rays.directions, _only_slice(rays), self._bits_at(time), self.config.n_steps, None)
 
-    def march_round(
-        self, rays: Rays, first_steps: Int[Tensor, " n_rays"], max_samples: int
+    def march_round_at(
+        self, rays: Rays, time: float, first_steps: Int[Tensor, " n_rays"], max_samples: int
     ) -> tuple[PackedSamples, Int[Tensor, " n_rays"]]:
-        """The next samples of the rays, at most `max_samples` each, and the step where each ray goes on."""
-        frames, n_steps = rays.frames.round().long(), self.config.n_steps
-        return march_round(rays.origins, rays.directions, frames, self.bits, n_steps, first_steps, max_samples)
+        """The next of the samples of `march_at`, at most `max_samples` a ray, and the step where each ray goes on."""
+        frames, n_steps = _only_slice(rays), self.config.n_steps
+        return march_round(
+            rays.origins, rays.directions, frames, self._bits_at(time), n_steps, first_steps, max_samples
+        )
 
     @property
     def n_steps(self) -> int:
         """Marching steps of a ray."""
+        return self.config.n_steps
+
+    @property
+    def round_samples(self) -> int:
+        """All samples of a ray: what is hidden behind something opaque is hardly ever occupied (about a seventh)."""
         return self.config.n_steps
 
     @property
@@ -149,10 +153,32 @@ class OccupancyGrid(nn.Module):
         n = self.config.resolution
         return OccupancyBits(self.static_bits, self.dynamic_bits, self.coarse_bits, (n, n, n))
 
+    def _bits_at(self, time: float) -> OccupancyBits:
+        """The occupied cells as if there were one frame: that at `time`, or both that it lies between."""
+        bits, last = self.bits, self.n_frames - 1
+        before, after = (min(max(whole(time), 0), last) for whole in (math.floor, math.ceil))
+        return replace(
+            bits,
+            dynamic_bits=bits.dynamic_bits[before : before + 1] | bits.dynamic_bits[after : after + 1],
+            coarse_bits=bits.coarse_bits[before : before + 1] | bits.coarse_bits[after : after + 1],
+        )
+
     def forget(self) -> None:
         """Let every cell's memory fade; to be followed by `observe_*` for each trained frame, and by `refresh`."""
         self.static_weight *= self.config.decay
         self.dynamic_weight *= self.config.decay
+
+    def forget_all(self) -> None:
+        """Remember nothing of trained frames; to be followed as `forget` is, by `refresh` or by `settle`."""
+        self.static_weight.zero_()
+        self.dynamic_weight[self.trained] = 0
+
+    def settle(self) -> None:
+        """Give up all cells but those that are seen, for good; what is `extend_static`ed later comes on top."""
+        static, moving = self._seen(_SETTLED)
+        self.static_candidates &= static
+        self.dynamic_candidates[self.trained] &= moving[self.trained]
+        self.refresh()
 
     def observe_static(self, samples: SeenSamples) -> None:
         """Remember the largest weight that a static cell had in any ray."""
@@ -175,20 +201,28 @@ class OccupancyGrid(nn.Module):
 
     def refresh(self) -> None:
         """Bits from candidates and memory. A cell stays if it or a neighbour is seen, so that surfaces can move."""
-        n, config = self.config.resolution, self.config
-        seen = (self.static_weight > config.static_threshold).view(1, n, n, n)
-        static = self.static_candidates & dilate(seen)[0]
-        moving = (self.dynamic_weight > config.dynamic_threshold).view(-1, n, n, n)
+        seen, moving = self._seen()
+        static = self.static_candidates & dilate(seen[None])[0]
         grown = torch.where(self.trained.view(-1, 1, 1, 1), dilate(moving), moving)
         bits = pack_occupancy(static, self.dynamic_candidates & grown)
         self.register_buffer("static_bits", bits.static_bits)
         self.register_buffer("dynamic_bits", bits.dynamic_bits)
         self.register_buffer("coarse_bits", bits.coarse_bits)
 
+    def _seen(self, share: float = 1.0) -> tuple[Bool[Tensor, "x y z"], Bool[Tensor, "n_frames x y z"]]:
+        """Static and dynamic cells whose remembered weight exceeds this share of the thresholds."""
+        n, config = self.config.resolution, self.config
+        static = self.static_weight > share * config.static_threshold
+        return static.view(n, n, n), (self.dynamic_weight > share * config.dynamic_threshold).view(-1, n, n, n)
+
     def _cells(self, positions: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
         n = self.config.resolution
         index = (positions * n).floor().long().clamp(0, n - 1)
         return (index[:, 0] * n + index[:, 1]) * n + index[:, 2]
+
+
+def _only_slice(rays: Rays) -> Int[Tensor, " n_rays"]:
+    return torch.zeros_like(rays.frames, dtype=torch.int64)
 
 
 def _remember(memory: Float[Tensor, " n_cells"], cells: Int[Tensor, " n"], weights: Float[Tensor, " n"]) -> None:

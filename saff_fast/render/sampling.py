@@ -29,6 +29,8 @@ class RaySampler(Protocol):
     """About the memory that rendering takes for a sample of a ray."""
     n_steps: int
     """Most samples of a ray."""
+    round_samples: int
+    """How many of them to look at before asking whether light gets any farther."""
 
     def march(
         self, rays: Rays, jitter: Float[Tensor, "n_rays ..."] | None, capacity: tuple[int, int] | None = None
@@ -38,10 +40,10 @@ class RaySampler(Protocol):
     def march_at(self, rays: Rays, time: float) -> PackedSamples:
         """The samples of rays that all look at `time`, a frame index that may be fractional."""
 
-    def march_round(
-        self, rays: Rays, first_steps: Int[Tensor, " n_rays"], max_samples: int
+    def march_round_at(
+        self, rays: Rays, time: float, first_steps: Int[Tensor, " n_rays"], max_samples: int
     ) -> tuple[PackedSamples, Int[Tensor, " n_rays"]]:
-        """The next samples of the rays, at most `max_samples` each, and the step where each ray goes on."""
+        """The next of the samples of `march_at`, at most `max_samples` a ray, and the step where each ray goes on."""
 
 
 class UniformSampler(nn.Module):
@@ -57,6 +59,7 @@ class UniformSampler(nn.Module):
     learns = False
     takes_capacity = False
     bytes_per_sample = 1 << 12
+    round_samples = 16
 
     def __init__(self, n_steps: int) -> None:
         super().__init__()
@@ -73,10 +76,10 @@ class UniformSampler(nn.Module):
         """All samples of the rays."""
         return self.march(rays, None)
 
-    def march_round(
-        self, rays: Rays, first_steps: Int[Tensor, " n_rays"], max_samples: int
+    def march_round_at(
+        self, rays: Rays, time: float, first_steps: Int[Tensor, " n_rays"], max_samples: int
     ) -> tuple[PackedSamples, Int[Tensor, " n_rays"]]:
-        """The next samples of the rays, at most `max_samples` each, and the step where each ray goes on."""
+        """The next of the samples of `march_at`, at most `max_samples` a ray, and the step where each ray goes on."""
         steps = torch.arange(self.n_steps, device=first_steps.device)
         ends = (first_steps + max_samples).clamp_max(self.n_steps)
         chosen = (steps >= first_steps.unsqueeze(1)) & (steps < ends.unsqueeze(1))

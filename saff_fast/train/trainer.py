@@ -45,7 +45,7 @@ from saff_fast.train.record import Progress, Record
 from saff_fast.train.schedule import Stopwatch, learning_rate, share_done, sweeps_after
 from saff_fast.train.seeding import seed_everywhere, seed_occupancy
 from saff_fast.train.space import space_around
-from saff_fast.train.sweep import look_around
+from saff_fast.train.sweep import look_around, settle
 
 
 class Trainer:
@@ -120,6 +120,8 @@ class Trainer:
         if (logs or saves) and not self.is_sound():
             self._go_back()
             return self._is_done()
+        if done and self.model.occupancy.learns and self.step >= config.first_sweep:
+            settle(self.model, self._own_frames, config)
         if logs:
             self._log(terms, statistics)
         if saves:

@@ -1,5 +1,7 @@
 """Occupancy: seeded shells, complete sweeps, slices by frame."""
 
+from dataclasses import replace
+
 import torch
 
 from saff_fast.render.occupancy import OccupancyConfig, OccupancyGrid, SeenSamples, dilate, shell
@@ -106,3 +108,32 @@ def test_cells_outside_the_candidates_stay_empty():
     grid.seed(half, torch.zeros(1, 8, 8, 8, dtype=torch.bool), all_trained(1))
     look(grid, 0, depth=0.9)
     assert grid.march(straight_rays(10, 0), None).t_ends.max() <= 0.5
+
+
+def test_settling_leaves_what_is_seen_without_its_neighbours():
+    grid = OccupancyGrid(CONFIG, 2)
+    look(grid, 0, depth=0.2)
+    look(grid, 1, depth=0.5)
+    assert depths(grid, 1).min() < 0.5
+    grid.forget_all()
+    positions = torch.tensor([[0.3, 0.3, 0.55]])
+    grid.observe_static(SeenSamples(positions, torch.ones(1)))
+    grid.observe_dynamic(1, SeenSamples(positions + torch.tensor([0, 0, 0.2]), torch.ones(1)))
+    grid.settle()
+    samples = grid.march(replace(straight_rays(1, 1), origins=torch.tensor([[0.3, 0.3, 0.0]])), None)
+    assert samples.t_starts.tolist() == [8 / 16, 9 / 16, 12 / 16, 13 / 16]  # two cells, two steps each
+    assert samples.dynamic_indices.tolist() == [2, 3]
+    assert len(grid.march(straight_rays(20, 0), None).dynamic_indices) == 0
+    grid.refresh()
+    assert len(grid.march(straight_rays(500, 1), None).t_starts) < 500, "neighbours do not come back"
+
+
+def test_settled_cells_can_be_extended():
+    grid = OccupancyGrid(CONFIG, 1)
+    grid.forget_all()
+    grid.settle()
+    assert len(depths(grid, 0)) == 0
+    cells = torch.zeros(8, 8, 8, dtype=torch.bool)
+    cells[:, :, 3] = True
+    grid.extend_static(cells)
+    assert depths(grid, 0).min() == 3 / 8

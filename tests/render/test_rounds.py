@@ -8,10 +8,12 @@ from torch import nn
 
 from saff_fast.render.occupancy import OccupancyConfig, OccupancyGrid
 from saff_fast.render.renderer import Renderer
-from saff_fast.render.rounds import render_in_rounds, transmittance
+from saff_fast.render.rounds import transmittance
 from saff_fast.types import DynamicOutputs, Rays, RenderOutputs, StaticOutputs
+from tests.render.in_rounds import render_in_rounds
 
 N_FRAMES, HIDDEN, SEMANTIC = 2, 3, 4
+TIME = 1.0
 
 
 class Fields:
@@ -48,7 +50,7 @@ def make_rays(n_rays):
     origins[:, 2], ends[:, 2] = 0, 1
     directions = ends - origins
     viewdirs = directions / directions.norm(dim=1, keepdim=True)
-    return Rays(origins, directions, viewdirs, torch.randint(N_FRAMES, (n_rays,)).float())
+    return Rays(origins, directions, viewdirs, torch.full((n_rays,), TIME))
 
 
 def largest_difference(actual, expected):
@@ -103,7 +105,9 @@ def test_transmittance_is_the_product_over_samples():
     is_moving[where] = 1
     passing = (1 - moving) * (1 - (1 - is_moving * batch.static.blends) * still)
     expected = [passing[first : first + count].prod() for first, count in batch.samples.packed_info.tolist()]
-    torch.testing.assert_close(transmittance(batch), torch.stack(expected))
+    torch.testing.assert_close(transmittance(batch, torch.arange(50)), torch.stack(expected))
+    some = torch.tensor([3, 4, 17, 49])
+    torch.testing.assert_close(transmittance(batch, some), torch.stack(expected)[some])
 
 
 def test_no_rays_and_rays_without_samples():

@@ -6,9 +6,9 @@ from torch import nn
 
 from saff_fast.render.compositing import sample_lengths
 from saff_fast.render.renderer import Renderer
-from saff_fast.render.rounds import render_in_rounds
 from saff_fast.render.sampling import UniformSampler
 from saff_fast.types import DynamicOutputs, Rays, StaticOutputs
+from tests.render.in_rounds import render_in_rounds
 
 S = 7
 
