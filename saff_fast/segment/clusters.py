@@ -13,6 +13,9 @@ from saff_fast.segment.elbow import Elbow, elbow
 from saff_fast.segment.kmeans import assign, cluster_sums, kmeans
 from saff_fast.segment.renders import View, ViewMaps
 
+_MOST_POINTS = 1 << 23
+"""Pixels that are clustered at most, so that memory is bounded in long videos: two copies of 2 GiB."""
+
 
 @dataclass(frozen=True)
 class Clusters:
@@ -38,7 +41,7 @@ class Clusters:
 
 
 def fit_clusters(renders: ViewMaps, views: list[View], config: SegmentConfig) -> Clusters:
-    """Cluster the unit semantic vectors of a sample of the views' pixels, then refit means of un-normalised features.
+    """Cluster the unit semantic vectors of the views' pixels, then refit means of un-normalised features.
 
     PCA features of objects are long and those of the background, near the mean, short. At an edge, where rendering
     mixes both, the unit vector follows the object until it is well outside; the nearest un-normalised mean changes
@@ -64,7 +67,7 @@ def fit_clusters(renders: ViewMaps, views: list[View], config: SegmentConfig) ->
 def _sample(renders: ViewMaps, views: list[View], config: SegmentConfig) -> Float[Tensor, "n d"]:
     generator = torch.Generator().manual_seed(config.kmeans.seed)
     n_pixels = renders.height * renders.width
-    n_drawn = -(-n_pixels // config.sample_interval)
+    n_drawn = min(-(-n_pixels // config.sample_interval), max(1, _MOST_POINTS // len(views)))
     parts = []
     for index, view in enumerate(views):
         if config.sample == "random":

@@ -17,7 +17,7 @@ class SegmentConfig:
     """Where k-means runs; `auto` is CUDA where it can be used."""
     kmeans: KMeansConfig = field(default_factory=KMeansConfig)
     """How each k-means runs."""
-    sample_interval: int = 5
+    sample_interval: int = 1
     """One pixel in this many is clustered (published: 5)."""
     sample: Literal["random", "every"] = "random"
     """Whether these are drawn at random in each view, or every so many-th of all views in a row (published)."""
@@ -52,7 +52,8 @@ class SegmentConfig:
     """A label occurs in a view when it has at least this share of the pixels (published: any)."""
     rim_dynamic: float = 0.3
     """Object pixels with a smaller dynamic share, and less evidence, relative to the dynamic share that a fifth of the
-    most dynamic object exceeds, leave where they connect to the background; 0 keeps all (published)."""
+    most dynamic object exceeds, leave where they connect to the background, and so do objects that are but the rim of
+    others; 0 keeps all (published)."""
     companion_quorum: float = 0.7
     """What stands still belongs to an object that it touches, at its depth and in front of what is beside it, in this
     share of the views that see it; 0 leaves companions out (published)."""

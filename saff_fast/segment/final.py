@@ -13,6 +13,7 @@ from saff_fast.segment.config import SegmentConfig
 from saff_fast.segment.objects import Objects, read_evidence
 from saff_fast.segment.refine import refine
 from saff_fast.segment.renders import Renders, View
+from saff_fast.segment.rims import rims
 
 _OFTEN = 0.5
 """Share of the views of an object that must show its companion."""
@@ -48,6 +49,9 @@ def final_labels(
     """
     maps = {view.id: _object_labels(renders, view, labels[view.id], model, config) for view in views}
     n_objects = model[1].n_objects
+    if config.rim_dynamic:
+        lost = rims(maps[view.id] for view in renders.trained_inputs())
+        maps = {k: np.where(np.isin(labels_of, lost), 0, labels_of) for k, labels_of in maps.items()}
     if not config.companion_quorum or not n_objects or renders.cameras is None:
         return FinalLabels(maps, ())
     found = Companions.find(renders, maps, config.companion_quorum, config.min_component)

@@ -40,7 +40,8 @@ class KMeansConfig:
     tolerance: float = 1e-4
     """A restart ends when an iteration lowers the objective by a smaller share (published: 0, all iterations)."""
     max_points_per_centroid: int | None = 2048
-    """At most this many points per centroid, drawn at random, are iterated on; None takes all (published: 256)."""
+    """Restarts iterate on at most this many points per centroid, drawn at random, and the best of them then goes on
+    with all; None always takes all. With `random` starts the sample is all there is, as published (256)."""
     seed: int = 1234
     """Seed of the drawn points and of the starts (published: 1234)."""
     starts: Literal["k-means++", "random"] = "k-means++"
@@ -79,7 +80,7 @@ def mean_distance(points: Float[Tensor, "n d"], centroids: Float[Tensor, "k d"])
 
 
 def kmeans(points: Float[Tensor, "n d"], k: int, config: KMeansConfig) -> KMeans:
-    """The best of `n_init` runs of Lloyd's algorithm.
+    """The best of `n_init` runs of Lloyd's algorithm, on a sample where there are many points, then on all of them.
 
     Whatever the backend, the points iterated on and the starts are drawn here from `config.seed` (faiss draws `random`
     starts, and the points for them, itself), and an empty cluster restarts at the point farthest from its centroid
@@ -113,6 +114,8 @@ def kmeans(points: Float[Tensor, "n d"], k: int, config: KMeansConfig) -> KMeans
         objective = mean_distance(training, centroids)
         if objective < best:
             best_centroids, best = centroids, objective
+    if config.starts == "k-means++" and len(training) < len(points):
+        best_centroids = iterate(points, best_centroids, config)
     return KMeans(best_centroids, mean_distance(points, best_centroids))
 
 

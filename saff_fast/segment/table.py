@@ -60,7 +60,7 @@ class ObjectTable:
                 seen.boxes.append({"time": view.time, "lower": lower.tolist(), "upper": upper.tolist()})
 
     def entries(self) -> list[dict[str, Any]]:
-        """One entry per object, companions last.
+        """One entry per object that is seen at all, companions last.
 
         `id`; `colour`; `clusters` it is made of, their `mean_evidence`, its `votes`, and `voters`, the views that had a
         vote; or, of a companion, `with`, the object that it belongs to; `views` in which it is seen; `frames`, how many
@@ -73,13 +73,15 @@ class ObjectTable:
         inputs = {view.id for view in self._renders.views if view.split == "input"}
         entries: list[dict[str, Any]] = []
         for label, seen in self._seen.items():
+            if not seen.areas:  # all of it was the rim of others
+                continue
             entry = {
                 "id": label,
                 "colour": colours[label].tolist(),
                 **self._origin(label),
                 "views": list(seen.areas),
                 "frames": len(inputs & set(seen.areas)),
-                "mean_area": float(np.mean(list(seen.areas.values()))) if seen.areas else 0.0,
+                "mean_area": float(np.mean(list(seen.areas.values()))),
                 "mean_saliency": seen.saliency / max(seen.pixels, 1),
                 "mean_motion": seen.motion / max(seen.pixels, 1),
             }

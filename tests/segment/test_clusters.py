@@ -57,6 +57,21 @@ def test_sample_does_not_depend_on_the_run_of_the_generator(tmp_path):
     assert torch.equal(*results)
 
 
+def test_all_pixels_are_clustered_unless_there_are_too_many(tmp_path, monkeypatch):
+    write_edge(tmp_path)
+    renders = read_renders(tmp_path)
+    views = renders.trained_inputs()
+    n_pixels = renders.height * renders.width
+    taken = []
+    monkeypatch.setattr(
+        module, "elbow", lambda units, *args, **options: taken.append(len(units)) or elbow(units, *args, **options)
+    )
+    fit_clusters(renders, views, SegmentConfig())
+    monkeypatch.setattr(module, "_MOST_POINTS", 10 * len(views))
+    fit_clusters(renders, views, SegmentConfig())
+    assert taken == [n_pixels * len(views), 10 * len(views)]
+
+
 def test_as_many_clusters_as_asked(tmp_path):
     write_edge(tmp_path)
     renders = read_renders(tmp_path)
