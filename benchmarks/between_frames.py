@@ -1,16 +1,18 @@
-"""Times between frames, on the demo scene: the field itself against both neighbours splatted along scene flow.
+"""Times between frames, on the demo scene: the field itself against both neighbours splatted along scene flow; flicker.
 
     python benchmarks/between_frames.py --run RUN [--json between_frames.json]
 
 PSNR of all pixels and of those that move, at times k and k + 1/2, against what the scene truly looks like then: from
-camera 0, which filmed none of these times but a few, and from the camera that filmed frame k. RUN is the run of
-`saff-fast demo`.
+camera 0, which filmed none of these times but a few, and from the camera that filmed frame k. Flicker: PSNR between
+neighbouring pictures of a video from camera 0, of pixels that truly show nothing that moves in either; at the frames,
+and in slow motion with a picture between any two. RUN is the run of `saff-fast demo`.
 """
 
 import statistics
 import sys
 from pathlib import Path
 
+import cv2
 import harness
 import numpy as np
 from numpy import ndarray
@@ -49,8 +51,15 @@ def main() -> None:
         for camera, camera_of in {"camera 0": lambda k: 0, "camera of the frame": lambda k: k}.items()
     }
     show(report)
+    steady = {
+        f"a picture every {step:g} frames": flicker(scene, ShotRenderer(model), step, options.quick)
+        for step in (1.0, 0.5)
+    }
+    for speed, values in steady.items():
+        print(f"Still pixels of neighbouring pictures, {speed}: {values['mean']:.1f} dB, least {values['least']:.1f}")
     if options.json is not None:
-        save_json(options.json, {"commit": commit(), "command": " ".join(["python", *sys.argv]), "psnr": report})
+        about = {"commit": commit(), "command": " ".join(["python", *sys.argv])}
+        save_json(options.json, about | {"psnr": report, "flicker_psnr": steady})
 
 
 def scores(scene: SyntheticScene, renderer: ShotRenderer, looks: Looks) -> dict[str, float]:
@@ -62,6 +71,19 @@ def scores(scene: SyntheticScene, renderer: ShotRenderer, looks: Looks) -> dict[
         "all": statistics.mean(psnr(image, truth.rgb) for image, truth in pairs),
         "moving": statistics.mean(psnr(image, truth.rgb, truth.motion) for image, truth in pairs),
     }
+
+
+def flicker(scene: SyntheticScene, renderer: ShotRenderer, step: float, quick: bool) -> dict[str, float]:
+    """Mean and least PSNR between neighbouring pictures from camera 0, of pixels that are still in both."""
+    times = np.arange(0, 3 if quick else N_FRAMES - 1 + step / 2, step).tolist()
+    images = [shown(renderer, 0, time) for time in times]
+    # A pixel beside a mover shows some of it.
+    still = [cv2.dilate(scene.render(0, time).motion.astype(np.uint8), np.ones((3, 3))) == 0 for time in times]
+    values = [
+        psnr(image, following, here & there)
+        for image, following, here, there in zip(images, images[1:], still, still[1:], strict=False)
+    ]
+    return {"mean": statistics.mean(values), "least": min(values)}
 
 
 def shown(renderer: ShotRenderer, camera: int, time: float) -> ndarray:

@@ -28,12 +28,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen(options: argparse.Namespace, *assignments: str) -> tuple[Scene, ExperimentConfig]:
-    """The scene, and the preset with these keys changed. The demo scene is read at its own height."""
-    config = load_config(ExperimentConfig, options.preset)
-    if options.scene is None:
-        assignments = (f"train.height={HEIGHT}", *assignments)
-    config = override(config, assignments)
+    """The scene, and the preset with these keys changed."""
+    config = configuration(options, *assignments)
     return read_scene(options.scene or demo_scene(), config.train.height), config
+
+
+def configuration(options: argparse.Namespace, *assignments: str) -> ExperimentConfig:
+    """The preset with these keys changed; the demo scene has a height of its own."""
+    height = [] if options.scene else [f"train.height={HEIGHT}"]
+    return override(load_config(ExperimentConfig, options.preset), [*height, *assignments])
 
 
 def demo_scene() -> Path:

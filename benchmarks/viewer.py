@@ -23,9 +23,7 @@ import harness
 import numpy as np
 import scenes
 
-from saff_fast.config import load_config, override, preset_path
 from saff_fast.playback.shot import shot_of
-from saff_fast.train.config import ExperimentConfig
 from saff_fast.train.run import train
 from saff_fast.viewer.camera import BrowserCamera, quaternion, vertical_fov
 from saff_fast.viewer.opened import OpenRun
@@ -61,10 +59,8 @@ def trained(options) -> Iterator[Path]:
         return
     folder = Path(tempfile.mkdtemp())
     try:
-        scene = options.scene or scenes.demo_scene()
-        height = [] if options.scene else [f"train.height={scenes.HEIGHT}"]
-        config = load_config(ExperimentConfig, preset_path(options.preset))
-        train(scene, folder / "run", override(config, [*height, f"train.steps={STEPS_BEFORE}"]))
+        config = scenes.configuration(options, f"train.steps={STEPS_BEFORE}")
+        train(options.scene or scenes.demo_scene(), folder / "run", config)
         yield folder / "run"
     finally:
         shutil.rmtree(folder)

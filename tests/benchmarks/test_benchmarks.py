@@ -64,6 +64,7 @@ ROWS = {  # of the contract
     "kmeans": ["kmeans_elbow"],
     "time_to_quality": ["time_to_quality.1"],
     "viewer": ["first_picture", "drag.rgb"],
+    "segmentation": ["cluster", "recluster", "segment", "crf"],
 }
 SMALL = {  # module: what is set in it
     "harness": {"_SHORTEST_MS": 0.0},
@@ -73,6 +74,7 @@ SMALL = {  # module: what is set in it
     "samples_per_ray": {"STEPS": 6, "QUICK_RAYS": 64},
     "render_fps": {"STEPS_BEFORE": 4, "SIZES": ((8, 16),), "STRIP": 16},
     "viewer": {"STEPS_BEFORE": 4, "SECONDS": 0.5, "CANVAS": (32, 18)},
+    "segmentation": {"STEPS_BEFORE": 4, "ROWS": 36},
     "kmeans": {"N_POINTS_QUICK": 2048},
     "time_to_quality": {"SECONDS_QUICK": (1.0,), "VIEWS": 2},
     "scaling": {"SWEEPS": {"rays": (32, 0, 64), "frames": (4, 0, 8), "log2_table_size": (8,)}},
