@@ -55,12 +55,11 @@ def fit_clusters(renders: ViewMaps, views: list[View], config: SegmentConfig) ->
     else:
         fit = elbow(units, config.kmeans, ratio=config.elbow_ratio, k_max=config.k_max)
     prototypes = centroids = fit.clustering.centroids
-    labels, _ = assign(units, centroids)
-    for _ in range(config.n_refits):
+    for refit in range(config.n_refits):
+        labels, _ = assign(points if refit else units, prototypes)
         counts, sums = cluster_sums(points, labels, len(prototypes))
         means = (sums / counts.clamp_min(1)[:, None]).float()
         prototypes = torch.where(counts[:, None] > 0, means, prototypes)
-        labels, _ = assign(points, prototypes)
     return Clusters(centroids.cpu(), prototypes.cpu(), config.n_refits == 0, fit.objectives)
 
 
@@ -70,7 +69,10 @@ def _sample(renders: ViewMaps, views: list[View], config: SegmentConfig) -> Floa
     n_drawn = min(-(-n_pixels // config.sample_interval), max(1, _MOST_POINTS // len(views)))
     parts = []
     for index, view in enumerate(views):
-        if config.sample == "random":
+        drawn: Tensor | slice
+        if n_drawn == n_pixels:
+            drawn = slice(None)
+        elif config.sample == "random":
             # A regular stride would see few columns when the width is a multiple of it.
             drawn = torch.randperm(n_pixels, generator=generator)[:n_drawn]
         else:

@@ -22,7 +22,7 @@ class SegmentConfig:
     sample: Literal["random", "every"] = "random"
     """Whether these are drawn at random in each view, or every so many-th of all views in a row (published)."""
     n_refits: int = 3
-    """Rounds in which pixels go to the nearest mean of un-normalised features and the means are taken again. Unit
+    """Rounds in which all pixels go to the nearest mean of un-normalised features and the means are taken again. Unit
     vectors let strong features spill over weak ones at edges; 0 assigns unit vectors (published)."""
     elbow_ratio: float = 0.975
     """The search for k stops when an objective exceeds this share of the previous one."""
