@@ -55,6 +55,9 @@ def rounds(
     n_samples = sampler.round_samples if round_samples is None else round_samples
     active = torch.arange(len(rays), device=rays.origins.device)
     trans, first_steps = torch.ones_like(rays.origins[:, 0]), torch.zeros_like(active)
+    if n_samples >= sampler.n_steps:  # one round, by whichever marcher was chosen
+        yield Round(active, trans, ask(rays, sampler.march_at(rays, time)))
+        return
     part = rays
     while True:
         samples, next_steps = sampler.march_round_at(part, time, first_steps, n_samples)

@@ -117,3 +117,13 @@ def test_no_rays_and_rays_without_samples():
     outputs = render_in_rounds(renderer, replace(rays, origins=rays.origins + 9))
     assert outputs.semantic.shape == (3, SEMANTIC)
     assert outputs.opacity.tolist() == [0, 0, 0]
+
+
+def test_a_single_round_is_marched_by_the_marcher_that_was_chosen(monkeypatch):
+    renderer, _ = make_renderer(5.0)
+    march, marched = renderer.occupancy.march_at, []
+    monkeypatch.setattr(renderer.occupancy, "march_at", lambda rays, time: marched.append(time) or march(rays, time))
+    render_in_rounds(renderer, make_rays(20))
+    assert marched == [TIME]
+    render_in_rounds(renderer, make_rays(20), 1e-3, 4)
+    assert marched == [TIME]
