@@ -15,6 +15,9 @@ from saff_fast.fields.static_field import density_activation
 from saff_fast.ops import FlowSamples, HashGridLayout
 from saff_fast.types import DynamicOutputs
 
+_N_OTHERS = 1 + 3 + 1 + 6 + 2
+"""Outputs beside the hidden channels: density, colour, saliency, flows, occlusions."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicFieldConfig:
@@ -69,7 +72,7 @@ class DynamicField(nn.Module):
         self.n_frames = n_frames
         self.last_time = 1.0 if own_growth else min(1.0, (finest_time - 1) / layout.scales[-1][3])
         self.grid = HashGrid(layout, backend.encoding)
-        self.mlp = Mlp((layout.n_outputs, config.width, 13 + config.n_hidden), backend.mlp)
+        self.mlp = Mlp((layout.n_outputs, config.width, _N_OTHERS + config.n_hidden), backend.mlp)
         self.log_initial_density = float(torch.tensor(config.initial_density).log())
         self.flow_scale = config.flow_scale
 
@@ -78,11 +81,18 @@ class DynamicField(nn.Module):
         return frames / (self.n_frames - 1) * self.last_time
 
     def forward(
-        self, positions: Float[Tensor, "n 3"], viewdirs: Float[Tensor, "n 3"], frames: Float[Tensor, " n"]
+        self,
+        positions: Float[Tensor, "n 3"],
+        viewdirs: Float[Tensor, "n 3"],
+        frames: Float[Tensor, " n"],
+        with_hiddens: bool = True,
     ) -> DynamicOutputs:
-        """Outputs at `positions` of the unit cube at time `frames`; what moves has one colour from everywhere."""
+        """Outputs at `positions` of the unit cube at time `frames`; what moves has one colour from everywhere.
+
+        `hiddens` may be left empty.
+        """
         points = torch.cat([positions, self.normalised_time(frames).unsqueeze(1)], dim=1)
-        return self._heads(self.grid(points))
+        return self._heads(self.grid(points), with_hiddens)
 
     def displaced(
         self,
@@ -94,13 +104,14 @@ class DynamicField(nn.Module):
         """Outputs at `positions + flows` at the neighbour times `frames`, one a neighbour, and where that is."""
         times = self.normalised_time(frames)
         there = self.grid.displaced(positions, flows, times)
-        outputs = self._heads(there.encodings.flatten(0, 1))
+        outputs = self._heads(there.encodings.flatten(0, 1), with_hiddens=True)
         heads = (getattr(outputs, field.name).unflatten(0, times.shape) for field in dataclasses.fields(outputs))
         return [DynamicOutputs(*parts) for parts in zip(*heads, strict=True)], there
 
-    def _heads(self, encodings: Tensor) -> DynamicOutputs:
-        raw = self.mlp(encodings)
-        density, colour, saliency, flow, occlusion, hiddens = raw.split([1, 3, 1, 6, 2, raw.shape[1] - 13], dim=1)
+    def _heads(self, encodings: Tensor, with_hiddens: bool) -> DynamicOutputs:
+        raw = self.mlp(encodings, self.grid.openness, None if with_hiddens else _N_OTHERS)
+        widths = [1, 3, 1, 6, 2, raw.shape[1] - _N_OTHERS]
+        density, colour, saliency, flow, occlusion, hiddens = raw.split(widths, dim=1)
         flows = flow * self.flow_scale
         occlusions = (occlusion - 2.0).sigmoid()  # trust the flow at first
         return DynamicOutputs(

@@ -1,7 +1,6 @@
 """The multiresolution hash grid as a module."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -30,16 +29,17 @@ class HashGrid(nn.Module):
         self._encode = _encoder(layout, backend)
 
     def open(self, share: float) -> None:
-        """Open the coarsest `share` of the levels, the last of them partly; the others encode nothing and do not learn.
+        """Open the coarsest `share` of the levels, the last of them partly.
 
-        Coarse to fine as in Nerfies, section 3.5, and BARF, equation 14, with a linear window.
+        Coarse to fine as in Nerfies, section 3.5, and BARF, equation 14, with a linear window. Encodings do not depend
+        on it: what follows has to multiply them by `openness`, so that closed levels tell nothing and do not learn.
         """
         levels = torch.arange(self.layout.n_outputs, device=self.openness.device) // self.layout.n_features
         self.openness.copy_((share * self.layout.n_levels - levels).clamp(0, 1))
 
     def forward(self, positions: Float[Tensor, "n n_dims"]) -> Float[Tensor, "n n_outputs"]:
         """Encodings of `positions` in the unit cube."""
-        return self._encode(positions, self.table) * self.openness
+        return self._encode(positions, self.table)
 
     def displaced(
         self,
@@ -49,8 +49,7 @@ class HashGrid(nn.Module):
     ) -> FlowSamples:
         """Encodings at `positions + flows` at the neighbour `times`, and where that is."""
         if self.backend == "native":
-            there = flow_sample(positions, flows, times, self.table, self.layout)
-            return replace(there, encodings=there.encodings * self.openness)
+            return flow_sample(positions, flows, times, self.table, self.layout)
         points = torch.cat([positions + flows, times.unsqueeze(-1)], dim=-1)
         encodings = self(points.flatten(0, 1)).unflatten(0, times.shape)
         return in_torch.placed(points[..., :3], times, encodings)

@@ -29,9 +29,15 @@ class Mlp(nn.Module):
         self.biases = nn.ParameterList(layer.bias for layer in layers)
         self._run = TcnnMlp(widths) if backend == "tcnn" else {"native": mlp, "torch": in_torch.mlp}[backend]
 
-    def forward(self, inputs: Float[Tensor, "n d_in"]) -> Float[Tensor, "n d_out"]:
-        """Outputs of the last, linear layer."""
-        return self._run(inputs, list(self.weights), list(self.biases))
+    def forward(
+        self, inputs: Float[Tensor, "n d_in"], openness: Float[Tensor, " d_in"], n_outputs: int | None = None
+    ) -> Float[Tensor, "n d_out"]:
+        """Outputs of the last, linear layer, the first `n_outputs` or all, for inputs times their `openness`."""
+        weights, biases = list(self.weights), list(self.biases)
+        weights[0] = weights[0] * openness  # the same as scaling the inputs, which are larger by orders
+        if n_outputs is not None:
+            weights[-1], biases[-1] = weights[-1][:n_outputs], biases[-1][:n_outputs]
+        return self._run(inputs, weights, biases)
 
     @torch.no_grad()
     def scale_output(self, rows: slice, factor: float) -> None:

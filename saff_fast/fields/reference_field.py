@@ -97,18 +97,22 @@ class _Network(nn.Module):
                 hidden = torch.cat([encoded, hidden], dim=1)
         return hidden
 
-    def shared(self, hidden: Float[Tensor, "n width"], viewdirs: Float[Tensor, "n 3"]) -> dict[str, Tensor]:
-        """What static and dynamic outputs have in common, by name."""
-        semantics = hidden
+    def semantics(self, hidden: Float[Tensor, "n width"]) -> Float[Tensor, "n n_semantic"]:
         for layer in self.dino_linears[:-1]:
-            semantics = layer(semantics).relu()
-        semantics = self.dino_linears[-1](semantics)
+            hidden = layer(hidden).relu()
+        semantics = self.dino_linears[-1](hidden)
+        return semantics.tanh() if self.config.tanh else semantics
+
+    def shared(
+        self, hidden: Float[Tensor, "n width"], viewdirs: Float[Tensor, "n 3"], with_hiddens: bool
+    ) -> dict[str, Tensor]:
+        """What static and dynamic outputs have in common, by name."""
         seen = torch.cat([self.feature_linear(hidden), positional_encoding(viewdirs, self.config.n_bands_views)], dim=1)
         return {
             "sigmas": self.alpha_linear(hidden).squeeze(1) * _EDGE,
             "rgbs": self.rgb_linear(self.views_linears[0](seen).relu()).sigmoid(),
             "saliencies": self.sal_linear(hidden).squeeze(1).sigmoid(),
-            "hiddens": semantics.tanh() if self.config.tanh else semantics,
+            "hiddens": self.semantics(hidden) if with_hiddens else hidden[:, :0],
         }
 
 
@@ -119,13 +123,15 @@ class ReferenceStaticField(_Network):
         super().__init__(config, 3, n_semantic)
         self.w_linear = nn.Linear(config.width, 1)
 
-    def forward(self, positions: Float[Tensor, "n 3"], viewdirs: Float[Tensor, "n 3"]) -> StaticOutputs:
-        """Outputs at `positions` of the unit cube seen along unit world `viewdirs`."""
+    def forward(
+        self, positions: Float[Tensor, "n 3"], viewdirs: Float[Tensor, "n 3"], with_hiddens: bool = True
+    ) -> StaticOutputs:
+        """Outputs at `positions` of the unit cube seen along unit world `viewdirs`; `hiddens` may be left empty."""
         hidden = self.trunk(_EDGE * positions - 1)
         blends = self.w_linear(hidden).squeeze(1).sigmoid()
         if not self.config.static_part:
             blends = torch.ones_like(blends)
-        return StaticOutputs(blends=blends, **self.shared(hidden, viewdirs))
+        return StaticOutputs(blends=blends, **self.shared(hidden, viewdirs, with_hiddens))
 
 
 class ReferenceDynamicField(_Network):
@@ -141,9 +147,16 @@ class ReferenceDynamicField(_Network):
         self.prob_linear = nn.Linear(config.width, 2)
 
     def forward(
-        self, positions: Float[Tensor, "n 3"], viewdirs: Float[Tensor, "n 3"], frames: Float[Tensor, " n"]
+        self,
+        positions: Float[Tensor, "n 3"],
+        viewdirs: Float[Tensor, "n 3"],
+        frames: Float[Tensor, " n"],
+        with_hiddens: bool = True,
     ) -> DynamicOutputs:
-        """Outputs at `positions` of the unit cube at time `frames`, seen along unit world `viewdirs`."""
+        """Outputs at `positions` of the unit cube at time `frames`, seen along unit world `viewdirs`.
+
+        `hiddens` may be left empty.
+        """
         hidden = self.trunk(torch.cat([_EDGE * positions - 1, (2 * frames / self.n_frames - 1).unsqueeze(1)], dim=1))
         flows_bw, flows_fw = (self.sf_linear(hidden).tanh() * self.flow_scale).split(3, dim=1)
         occlusions_bw, occlusions_fw = self.prob_linear(hidden).sigmoid().unbind(1)
@@ -152,7 +165,7 @@ class ReferenceDynamicField(_Network):
             flows_bw=flows_bw,
             occlusions_fw=occlusions_fw,
             occlusions_bw=occlusions_bw,
-            **self.shared(hidden, viewdirs),
+            **self.shared(hidden, viewdirs, with_hiddens),
         )
 
     def displaced(

@@ -12,6 +12,9 @@ from saff_fast.fields.mlp import Mlp
 from saff_fast.ops import HashGridLayout, directional
 from saff_fast.types import StaticOutputs
 
+_N_OTHERS = 1 + 12 + 1 + 1
+"""Outputs beside the hidden channels: density, colour, blend, saliency."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StaticFieldConfig:
@@ -62,15 +65,17 @@ class StaticField(nn.Module):
             finest_resolution=config.finest_resolution,
         )
         self.grid = HashGrid(layout, backend.encoding)
-        self.mlp = Mlp((layout.n_outputs, config.width, 15 + config.n_hidden), backend.mlp)
+        self.mlp = Mlp((layout.n_outputs, config.width, _N_OTHERS + config.n_hidden), backend.mlp)
         self.mlp.scale_output(slice(4, 13), 0.1)
         self.log_initial_density = float(torch.tensor(config.initial_density).log())
         self.initial_blend_logit = float(torch.tensor(config.initial_blend).logit())
 
-    def forward(self, positions: Float[Tensor, "n 3"], viewdirs: Float[Tensor, "n 3"]) -> StaticOutputs:
-        """Outputs at `positions` of the unit cube seen along unit world `viewdirs`."""
-        raw = self.mlp(self.grid(positions))
-        density, colour, blend, saliency, hiddens = raw.split([1, 12, 1, 1, raw.shape[1] - 15], dim=1)
+    def forward(
+        self, positions: Float[Tensor, "n 3"], viewdirs: Float[Tensor, "n 3"], with_hiddens: bool = True
+    ) -> StaticOutputs:
+        """Outputs at `positions` of the unit cube seen along unit world `viewdirs`; `hiddens` may be left empty."""
+        raw = self.mlp(self.grid(positions), self.grid.openness, None if with_hiddens else _N_OTHERS)
+        density, colour, blend, saliency, hiddens = raw.split([1, 12, 1, 1, raw.shape[1] - _N_OTHERS], dim=1)
         return StaticOutputs(
             sigmas=density_activation(density.squeeze(1) + self.log_initial_density),
             rgbs=directional(colour, viewdirs).sigmoid(),

@@ -46,10 +46,12 @@ class Cameras:
         self, cameras: Int[Tensor, " n_rays"], pixels: Float[Tensor, "n_rays 2"]
     ) -> tuple[Float[Tensor, "n_rays 3"], Float[Tensor, "n_rays 3"]]:
         """Origin and direction of the rays through `pixels` (x, y); a direction has unit length along camera z."""
-        c2w, k = self.c2w[cameras], self.intrinsics[cameras]
+        # One camera has one matrix: a product of two in place of one a ray.
+        c2w, k = (self.c2w, self.intrinsics) if len(self) == 1 else (self.c2w[cameras], self.intrinsics[cameras])
         xy = (pixels - k[:, 2:]) / k[:, :2]
         local = torch.cat([xy, torch.ones_like(xy[:, :1])], dim=-1)
-        return c2w[:, :, 3], torch.einsum("nij,nj->ni", c2w[:, :, :3], local)
+        rotated = torch.nn.functional.linear(local, c2w[0, :, :3]) if len(self) == 1 else _rotated(c2w, local)
+        return c2w[:, :, 3].expand(len(pixels), -1), rotated
 
     def project(
         self, cameras: Int[Tensor, " n_points"], points: Float[Tensor, "n_points 3"]
@@ -70,3 +72,7 @@ class Cameras:
         x, y = (torch.arange(n, device=self.c2w.device) for n in (self.width, self.height))
         y, x = torch.meshgrid(y, x, indexing="ij")
         return torch.stack([x, y], dim=-1).reshape(-1, 2).to(self.c2w) + 0.5
+
+
+def _rotated(c2w: Float[Tensor, "n 3 4"], vectors: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+    return torch.einsum("nij,nj->ni", c2w[:, :, :3], vectors)

@@ -188,7 +188,7 @@ class ShotRenderer:
         rays = shot_rays(shot, self.model.space, pixels[ahead])
         alone = {name: _ALONE[name] for name in modalities if name in _ALONE}
         if alone:  # what one field hides by itself is not what both hide together, so there every sample counts
-            asked = self._asked(rays, shot.time, chosen)
+            asked = self._asked(rays, shot.time, chosen, channels_for(modalities))
             found = {name: of(asked) for name, of in alone.items()}
             sums = ray_sums(asked, channels_for(modalities))
         else:
@@ -201,7 +201,7 @@ class ShotRenderer:
 
     def _sums(self, rays: ShotRays, time: float, chosen: Chosen, channels: frozenset[str]) -> RaySums:
         """Sums over the samples of rays, each ray only as far as light gets."""
-        parts = rounds(self.model.occupancy, partial(self._ask, chosen), rays.rays, time)
+        parts = rounds(self.model.occupancy, partial(self._ask, chosen, channels), rays.rays, time)
         sums = ray_sums(next(parts).fields, channels)
         for part in parts:
             scale = partial(torch.mul, part.transmittance.unsqueeze(1))
@@ -247,20 +247,21 @@ class ShotRenderer:
             if stop():
                 raise Stopped
             ahead = looks_ahead(shot, tile)
-            asked = self._asked(shot_rays(shot, self.model.space, tile[ahead]), shot.time, chosen)
+            asked = self._asked(shot_rays(shot, self.model.space, tile[ahead]), shot.time, chosen, channels)
             nothing = torch.zeros_like(asked.dynamic.sigmas)
             still = with_samples(asked, torch.ones_like(asked.static.sigmas), nothing)
             layers = Layers(ray_sums(asked, channels), ray_sums(still, channels - MOTION).static)
             parts.append(layers.map(partial(_placed, ahead)))
         return Layers.joined(parts)
 
-    def _asked(self, rays: ShotRays, time: float, chosen: Chosen) -> SampledFields:
+    def _asked(self, rays: ShotRays, time: float, chosen: Chosen, channels: frozenset[str]) -> SampledFields:
         """Both fields at the samples of rays that all look at `time`."""
-        return self._ask(chosen, rays.rays, self.model.occupancy.march_at(rays.rays, time))
+        return self._ask(chosen, channels, rays.rays, self.model.occupancy.march_at(rays.rays, time))
 
-    def _ask(self, chosen: Chosen, rays: Rays, samples: PackedSamples) -> SampledFields:
+    def _ask(self, chosen: Chosen, channels: frozenset[str], rays: Rays, samples: PackedSamples) -> SampledFields:
         """Both fields at samples, without those that are not to be shown."""
-        asked, field = self.model.renderer.ask(rays, samples), self.model.field
+        with_hiddens = "hidden" in channels or not chosen.everything
+        asked, field = self.model.renderer.ask(rays, samples, with_hiddens), self.model.field
         if chosen.everything:
             return asked
         static = self._shown(asked.static.hiddens, field.static_semantics, chosen)

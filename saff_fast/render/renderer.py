@@ -41,10 +41,10 @@ class RenderedBatch(SampledFields):
 class Renderer:
     """Renders rays of any frame."""
 
-    static_field: Callable[[Float[Tensor, "n 3"], Float[Tensor, "n 3"]], StaticOutputs]
-    """Outputs at positions seen along view directions."""
-    dynamic_field: Callable[[Float[Tensor, "n 3"], Float[Tensor, "n 3"], Float[Tensor, " n"]], DynamicOutputs]
-    """Outputs at positions seen along view directions at frame indices."""
+    static_field: Callable[[Float[Tensor, "n 3"], Float[Tensor, "n 3"], bool], StaticOutputs]
+    """Outputs at positions seen along view directions, with hidden channels or without."""
+    dynamic_field: Callable[[Float[Tensor, "n 3"], Float[Tensor, "n 3"], Float[Tensor, " n"], bool], DynamicOutputs]
+    """Outputs at positions seen along view directions at frame indices, likewise."""
     semantics: tuple[nn.Linear, nn.Linear]
     """Semantic layers of the static and of the dynamic field."""
     occupancy: RaySampler
@@ -66,8 +66,8 @@ class Renderer:
         outputs, *weights = composite_joint(asked.static, asked.dynamic, samples, asked.lengths, self.semantics, noise)
         return RenderedBatch(**vars(asked), outputs=outputs, static_weights=weights[0], dynamic_weights=weights[1])
 
-    def ask(self, rays: Rays, samples: PackedSamples) -> SampledFields:
-        """Both fields at these samples of `rays`."""
+    def ask(self, rays: Rays, samples: PackedSamples, with_hiddens: bool = True) -> SampledFields:
+        """Both fields at these samples of `rays`; without hidden channels they are faster by a third."""
         lengths, where = sample_lengths(samples, rays.directions), samples.dynamic_indices
         # A third of the time of indexing, which has a tenth of the time of a picture.
         origins, directions, viewdirs, frames = (
@@ -75,6 +75,6 @@ class Renderer:
             for values in (rays.origins, rays.directions, rays.viewdirs, rays.frames)
         )
         positions = origins + lengths[1].unsqueeze(1) * directions
-        static = self.static_field(positions, viewdirs)
-        dynamic = self.dynamic_field(positions[where], viewdirs[where], frames[where])
+        static = self.static_field(positions, viewdirs, with_hiddens)
+        dynamic = self.dynamic_field(positions[where], viewdirs[where], frames[where], with_hiddens)
         return SampledFields(rays, samples, lengths, positions, dynamic, static)

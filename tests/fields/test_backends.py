@@ -230,8 +230,9 @@ def test_networks_on_cuda(backend):
         pytest.importorskip("tinycudann", exc_type=Exception)
     network, native = Mlp((24, 64, 39), backend).cuda(), Mlp((24, 64, 39), "native")
     native.load_state_dict(network.state_dict())
-    inputs = torch.randn(1000, 24)
-    here, there = value_and_grads(native, inputs), value_and_grads(network, inputs.cuda())
+    inputs, openness = torch.randn(1000, 24), torch.linspace(0, 1, 24)
+    here = value_and_grads(native, inputs, openness)
+    there = value_and_grads(network, inputs.cuda(), openness.cuda())
     for actual, expected in zip(there, here, strict=True):
         assert (actual.cpu() - expected).norm() < 1e-2 * expected.norm()
     with pytest.raises(ValueError, match="mlp: inputs must be on the CPU"):

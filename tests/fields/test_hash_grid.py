@@ -7,6 +7,7 @@ import torch
 
 from saff_fast.backends import BackendConfig
 from saff_fast.fields.hash_grid import HashGrid
+from saff_fast.fields.mlp import Mlp
 from saff_fast.fields.scene_field import FieldConfig, SceneField
 from saff_fast.ops import HashGridLayout
 
@@ -21,30 +22,40 @@ def grid():
     return grid
 
 
-def test_closed_levels_encode_nothing_and_do_not_learn(grid):
+@pytest.fixture
+def network(grid):
+    return Mlp((grid.layout.n_outputs, 16, 5), "native")
+
+
+def test_closed_levels_tell_nothing_and_do_not_learn(grid, network):
     points = torch.rand(50, 4)
-    whole = grid(points)
     grid.open(0.5)
-    encodings = grid(points)
-    assert torch.equal(encodings[:, :4], whole[:, :4])
-    assert not encodings[:, 4:].any()
-    encodings.sum().backward()
+    told = network(grid(points), grid.openness)
+    coarse = torch.cat([grid(points)[:, :4], torch.randn(50, 4)], dim=1)
+    torch.testing.assert_close(told, network(coarse, grid.openness))
+    told.square().sum().backward()
     learnt = [bool(grid.table.grad[start:end].any()) for start, end in pairwise(grid.layout.offsets)]
     assert learnt == [True, True, False, False]
 
 
-def test_level_that_is_opening_counts_in_part(grid):
+def test_level_that_is_opening_counts_in_part(grid, network):
     points = torch.rand(50, 4)
-    whole = grid(points)
     grid.open(0.5 + 0.25 * 0.4)
-    torch.testing.assert_close(grid(points)[:, 4:6], 0.4 * whole[:, 4:6])
+    weakened = grid(points) * torch.tensor([1.0, 1, 1, 1, 0.4, 0.4, 0, 0])
+    everything = torch.ones_like(grid.openness)
+    torch.testing.assert_close(network(grid(points), grid.openness), network(weakened, everything))
+
+
+def test_fewer_outputs_are_the_first_ones(grid, network):
+    encodings = torch.randn(50, 8)
+    some = network(encodings, grid.openness, n_outputs=3)
+    torch.testing.assert_close(some, network(encodings, grid.openness)[:, :3])
 
 
 @pytest.mark.parametrize("backend", ["native", "torch"])
-def test_neighbour_times_see_the_same_levels(grid, backend):
+def test_neighbour_times_are_encoded_alike(grid, backend):
     same = HashGrid(grid.layout, backend)
     same.load_state_dict(grid.state_dict())
-    same.open(0.6)
     positions, flows, times = torch.rand(20, 3), torch.randn(2, 20, 3) * 0.01, torch.rand(2, 20)
     there = same.displaced(positions, flows, times)
     expected = same(torch.cat([positions + flows[1], times[1].unsqueeze(1)], dim=1))
@@ -58,6 +69,7 @@ def test_levels_are_part_of_the_state(grid):
     restored.load_state_dict(grid.state_dict())
     points = torch.rand(50, 4)
     assert torch.equal(restored(points), grid(points))
+    assert torch.equal(restored.openness, grid.openness)
 
 
 @pytest.mark.parametrize(("progress", "n_open"), [(0.0, 6), (0.2, 9), (0.4, 12), (1.0, 12)])

@@ -22,7 +22,7 @@ class Fields:
     def __init__(self, density, decided):
         self.density, self.decided, self.n_samples = density, decided, 0
 
-    def static(self, positions, viewdirs):
+    def static(self, positions, viewdirs, with_hiddens):
         self.n_samples += len(positions)
         x, y, z = positions.unbind(1)
         blends = (3 * x + 5 * z).sin() ** 2
@@ -30,7 +30,7 @@ class Fields:
         hiddens = (positions * 7).cos()
         return StaticOutputs(self.density * (9 * x).sin() ** 2, positions, blends, y, hiddens)
 
-    def dynamic(self, positions, viewdirs, frames):
+    def dynamic(self, positions, viewdirs, frames, with_hiddens):
         x, y, _ = positions.unbind(1)
         sigmas = self.density * (7 * y + frames).cos() ** 2
         return DynamicOutputs(sigmas, 1 - positions, x, positions, positions, positions, x, y)

@@ -59,11 +59,11 @@ def test_rays_beside_the_cube_are_sampled_too():
 
 @pytest.mark.parametrize("round_samples", [1, 3, S, 100])
 def test_rounds_are_the_whole_render(round_samples):
-    def static(positions, viewdirs):
+    def static(positions, viewdirs, with_hiddens):
         x, y, z = positions.unbind(1)
         return StaticOutputs(2 * z, positions, (3 * x).sin() ** 2, y, positions)
 
-    def dynamic(positions, viewdirs, frames):
+    def dynamic(positions, viewdirs, frames, with_hiddens):
         x, y, _ = positions.unbind(1)
         return DynamicOutputs(y.relu(), 1 - positions, x, positions, positions, positions, x, y)
 
