@@ -38,6 +38,7 @@ struct Cell {
 template <class T>
 struct Line {
   T o[3], d[3], shift, scale;  // scale = 1 / n_steps
+  T inverse[3], edge[3];       // 1 / d and the edges of a cell, for what need not be exact
 };
 
 // The step that parameter t falls into, moved by `margin` and kept in [0, n_steps]; NaN gives 0.
@@ -71,7 +72,12 @@ struct MarchMask {
     const T* o = origins + 3 * ray;
     const T* d = directions + 3 * ray;
     const T shift = jitter ? jitter[ray] : T(0.5);
-    const Line<T> line{{o[0], o[1], o[2]}, {d[0], d[1], d[2]}, shift, T(1) / T(n_steps)};
+    const Line<T> line{{o[0], o[1], o[2]},
+                       {d[0], d[1], d[2]},
+                       shift,
+                       T(1) / T(n_steps),
+                       {T(1) / d[0], T(1) / d[1], T(1) / d[2]},
+                       {T(1) / T(grid.rx), T(1) / T(grid.ry), T(1) / T(grid.rz)}};
     // Where the ray crosses the cube, one step wider on both sides than rounding can be wrong; `cell_at` decides.
     T near = T(0), far = T(1);
     for (int axis = 0; axis < 3; ++axis) {
@@ -143,7 +149,8 @@ struct MarchMask {
       const T d = line.d[axis];
       if (d == T(0)) continue;
       const int64_t wall = (place[axis] + (d > T(0) ? 1 : 0)) << OccupancyGrid::kCoarseShift;
-      const T n = T(resolution[axis]), u = T(wall) < n ? T(wall) / n : T(1), t = (u - line.o[axis]) / d;
+      const T u = wall < resolution[axis] ? T(wall) * line.edge[axis] : T(1);
+      const T t = (u - line.o[axis]) * line.inverse[axis];
       leaves = t < leaves ? t : leaves;
     }
     const int64_t last = step_at(leaves, line.shift, n_steps, 0);
