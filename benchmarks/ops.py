@@ -14,7 +14,7 @@ from itertools import pairwise
 import harness
 import torch
 import workload
-from baselines import compositing, flow_sample, hash_grid, march, mlp
+from baselines import compositing, directional, flow_sample, hash_grid, march, mlp
 from harness import DEVICE, Case
 from peers import nerfacc_cases, tcnn_cases, usable
 from sides import Sides, gradients
@@ -56,6 +56,7 @@ def cases(n_samples: int) -> Iterator[Case]:
     yield from hash_encode_cases(n_samples, unit)
     yield from flow_sample_cases(n_samples, unit)
     yield from mlp_cases(n_samples, unit)
+    yield from directional_cases(n_samples, unit)
     yield from composite_cases(n_samples, unit)
     yield from composite_one_cases(n_samples, unit)
     yield from march_cases(n_samples // SAMPLES_PER_RAY)
@@ -109,6 +110,13 @@ def mlp_cases(n_samples: int, unit: str) -> Iterator[Case]:
         sizes = "-".join(map(str, widths))
         backend = "torch" if DEVICE.type == "cuda" else "native"  # what ops.mlp takes
         yield dataclasses.replace(sides.forward_backward(name, f"{unit}, {sizes}"), backend=backend)
+
+
+def directional_cases(n_samples: int, unit: str) -> Iterator[Case]:
+    directions = torch.nn.functional.normalize(torch.randn(n_samples, 3, device=DEVICE), dim=1)
+    inputs = torch.randn(n_samples, 12, device=DEVICE), directions
+    sides = Sides(ops.directional, directional.directional, "baselines/directional.py", inputs)
+    yield sides.forward_backward("directional.forward_backward", unit, differentiable=(0,))
 
 
 def composite_cases(n_samples: int, unit: str) -> Iterator[Case]:

@@ -128,6 +128,18 @@ def test_settling_leaves_what_is_seen_without_its_neighbours():
     assert len(grid.march(straight_rays(500, 1), None).t_starts) < 500, "neighbours do not come back"
 
 
+def test_settling_leaves_times_without_a_frame_free():
+    grid = OccupancyGrid(CONFIG, 2)
+    everything = torch.ones(8, 8, 8, dtype=torch.bool)
+    grid.seed(everything, everything.expand(2, -1, -1, -1), torch.tensor([True, False]))
+    grid.forget_all()
+    grid.settle()
+    grid.observe_untrained(1, SeenSamples(torch.tensor([[0.3, 0.3, 0.55]]), torch.ones(1)))
+    grid.refresh()
+    ray = replace(straight_rays(1, 1), origins=torch.tensor([[0.3, 0.3, 0.0]]))
+    assert len(grid.march(ray, None).dynamic_indices) == 2
+
+
 def test_settled_cells_can_be_extended():
     grid = OccupancyGrid(CONFIG, 1)
     grid.forget_all()

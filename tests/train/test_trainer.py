@@ -36,6 +36,15 @@ def test_the_same_seed_gives_the_same_bits(scene_folder, finished, tmp_path, con
     assert_same_state(final_state(tmp_path / "again"), final_state(finished))
 
 
+def test_a_finished_run_is_left_with_the_cells_that_are_seen(finished, config):
+    state = final_state(finished)
+    seen = state["occupancy.static_weight"] > 0.5 * config.occupancy.static_threshold
+    left = state["occupancy.static_candidates"].flatten()
+    assert left.any()
+    assert not seen.all(), "what was remembered before the last look is forgotten"
+    assert not (left & ~seen).any()
+
+
 def test_a_run_says_where_and_by_what_it_was_computed(finished, config):
     resolved = config.backend.resolved("cpu")
     assert resolved.encoding == "native"
