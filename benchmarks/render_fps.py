@@ -7,7 +7,6 @@ reference renders a strip of pixels, 128 samples of both networks each, and is c
 """
 
 import dataclasses
-from pathlib import Path
 
 import harness
 import scenes
@@ -27,28 +26,19 @@ from saff_fast.types import Rays
 
 SIZES = ((72, 136), (288, 546))
 EVERYTHING = [name for name in MODALITIES if name != "labels"]
-STEPS_BEFORE = 300
 STRIP = 1 << 14 if DEVICE.type == "cuda" else 256
 
 
 def main() -> None:
     parser = harness.parser(__doc__)
-    parser.add_argument("--run", type=Path, metavar="RUN", help="a trained run (default: 300 steps on the demo scene)")
-    scenes.add_options(parser)
+    scenes.add_run_options(parser)
     options = parser.parse_args()
     report = harness.Report(options)
-    model = load_run(options.run) if options.run else train(options)
+    with scenes.trained_run(options) as run:
+        model = load_run(run)
     for height, width in SIZES:
         report.add(*rows(resized(model, height, width), report.repeats))
     report.finish()
-
-
-def train(options) -> SceneModel:
-    scene, config = scenes.chosen(options, f"train.steps={STEPS_BEFORE}")
-    with scenes.new_trainer(scene, config) as trainer:
-        for _ in range(STEPS_BEFORE):
-            trainer.train_step()
-    return trainer.model
 
 
 def resized(model: SceneModel, height: int, width: int) -> SceneModel:

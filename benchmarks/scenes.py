@@ -13,11 +13,14 @@ from saff_fast.preparation import prepare_synthetic
 from saff_fast.scene.reader import read_scene
 from saff_fast.scene.scene import Scene
 from saff_fast.train.config import ExperimentConfig
+from saff_fast.train.run import train
 from saff_fast.train.run_folder import commit
 from saff_fast.train.trainer import Trainer
 
 REFERENCE = "field.kind=reference"
 """What makes of a configuration that of the published networks."""
+STEPS_BEFORE = 300
+"""Of the run that is made where none is given."""
 CACHE = Path(__file__).resolve().parent.parent / "runs" / "benchmarks"
 
 
@@ -25,6 +28,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Which scene, which preset."""
     parser.add_argument("--scene", type=Path, metavar="DIR", help="a prepared scene (default: the demo's)")
     parser.add_argument("--preset", default="cpu-preview", choices=preset_names())
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Which run; without one, which scene and preset to make it from."""
+    default = f"{STEPS_BEFORE} steps on the scene"
+    parser.add_argument("--run", type=Path, metavar="RUN", help=f"a trained run (default: {default})")
+    add_options(parser)
 
 
 def chosen(options: argparse.Namespace, *assignments: str) -> tuple[Scene, ExperimentConfig]:
@@ -57,3 +67,15 @@ def new_trainer(scene: Scene, config: ExperimentConfig) -> Iterator[Trainer]:
     """A trainer whose run folder is thrown away."""
     with tempfile.TemporaryDirectory() as run:
         yield Trainer(scene, Path(run), config)
+
+
+@contextmanager
+def trained_run(options: argparse.Namespace) -> Iterator[Path]:
+    """The run that was given, or one of a few steps, which is thrown away."""
+    if options.run is not None:
+        yield options.run
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        train(options.scene or demo_scene(), run, configuration(options, f"train.steps={STEPS_BEFORE}"))
+        yield run

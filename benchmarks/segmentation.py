@@ -9,13 +9,10 @@ rendered at that size. `cluster`: k-means over all pixels of the trained input v
 pydensecrf.
 """
 
-import contextlib
 import dataclasses
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import harness
 import scenes
@@ -28,9 +25,7 @@ from saff_fast.segment.objects import find_objects
 from saff_fast.segment.pipeline import segment_run
 from saff_fast.segment.postprocess import PostprocessConfig, postprocess_run
 from saff_fast.segment.renders import Renders, read_renders
-from saff_fast.train.run import train
 
-STEPS_BEFORE = 300
 ROWS = 288
 LIMITS = {"cluster": 60.0, "recluster": 5.0, "segment": 180.0, "crf": 60.0}
 """Seconds; of `segment` nothing was asked."""
@@ -39,13 +34,15 @@ REPEATS = 3
 
 def main() -> None:
     parser = harness.parser(__doc__)
-    parser.add_argument("--run", type=Path, metavar="RUN", help="a rendered run (default: 300 steps on the demo scene)")
-    scenes.add_options(parser)
+    scenes.add_run_options(parser)
     options = parser.parse_args()
     report = harness.Report(options)
     repeats = 1 if options.quick else REPEATS
     config = SegmentConfig()
-    with rendered(options) as run:
+    with scenes.trained_run(options) as run:
+        if options.run is None:
+            scale = ROWS / scenes.configuration(options).train.height
+            render_run(run, settings=RenderSettings(scale=scale))
         renders = read_renders(run)
         n_pixels = renders.height * renders.width
         inputs = renders.trained_inputs()
@@ -61,20 +58,6 @@ def main() -> None:
         ):
             report.add(outcome(name, unit, work, repeats))
     report.finish()
-
-
-@contextlib.contextmanager
-def rendered(options) -> Iterator[Path]:
-    """The run folder; that of a run made here is thrown away."""
-    if options.run is not None:
-        yield options.run
-        return
-    scene, config = options.scene or scenes.demo_scene(), scenes.configuration(options, f"train.steps={STEPS_BEFORE}")
-    with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "run"
-        train(scene, run, config)
-        render_run(run, settings=RenderSettings(scale=ROWS / config.train.height))
-        yield run
 
 
 def objects_of(renders: Renders, config: SegmentConfig) -> int:

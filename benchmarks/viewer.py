@@ -7,16 +7,11 @@ camera moves a hundred times a second. The reference of each is what it must kee
 load the page and to show a picture is not in it.
 """
 
-import contextlib
 import math
-import shutil
 import statistics
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import harness
@@ -24,12 +19,10 @@ import numpy as np
 import scenes
 
 from saff_fast.playback.shot import shot_of
-from saff_fast.train.run import train
 from saff_fast.viewer.camera import BrowserCamera, quaternion, vertical_fov
 from saff_fast.viewer.opened import OpenRun
 from saff_fast.viewer.session import Session
 
-STEPS_BEFORE = 300
 CANVAS = (1280, 720)
 FIRST_MS, DRAGGED_MS = 2000.0, 100.0
 """What the first picture and a picture in motion may take."""
@@ -40,30 +33,14 @@ JPEG_QUALITY = 80
 
 def main() -> None:
     parser = harness.parser(__doc__)
-    parser.add_argument("--run", type=Path, metavar="RUN", help="a trained run (default: 300 steps on the demo scene)")
-    scenes.add_options(parser)
+    scenes.add_run_options(parser)
     options = parser.parse_args()
     report = harness.Report(options)
-    with trained(options) as run:
+    with scenes.trained_run(options) as run:
         opened = OpenRun(run)
         report.add(first_picture(opened, report.repeats))
         report.add(*(drag(opened, modality, report.repeats) for modality in ("rgb", "depth", "semantic")))
     report.finish()
-
-
-@contextlib.contextmanager
-def trained(options) -> Iterator[Path]:
-    """The run folder; that of a run made here is thrown away."""
-    if options.run is not None:
-        yield options.run
-        return
-    folder = Path(tempfile.mkdtemp())
-    try:
-        config = scenes.configuration(options, f"train.steps={STEPS_BEFORE}")
-        train(options.scene or scenes.demo_scene(), folder / "run", config)
-        yield folder / "run"
-    finally:
-        shutil.rmtree(folder)
 
 
 class Screen:

@@ -63,11 +63,8 @@ class Tab:
         return draw(loaded, self.session.objects, look, shot, lambda: False)
 
     def seen(self):
-        """What the canvas shows, without the page's notice that no GPU draws it, whose size is that of its font."""
-        for notice in self.page.locator(".mantine-Notification-root", has_text="Software WebGL").all():
-            notice.locator("button").click()
-            notice.wait_for(state="detached")
-        data = self.page.screenshot(clip=self._box())
+        """What the canvas shows, without notices that lie over it, such as the one that no GPU draws the page."""
+        data = self.page.screenshot(clip=self._box(), style=".mantine-Notification-root { display: none }")
         return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
     def difference(self, picture):
