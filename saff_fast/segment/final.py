@@ -10,7 +10,7 @@ from torch import Tensor
 from saff_fast.segment.clusters import Clusters
 from saff_fast.segment.companions import Companions
 from saff_fast.segment.config import SegmentConfig
-from saff_fast.segment.objects import Objects, read_evidence
+from saff_fast.segment.objects import Objects
 from saff_fast.segment.refine import refine
 from saff_fast.segment.renders import Renders, View
 from saff_fast.segment.rims import rims
@@ -89,7 +89,5 @@ def _object_labels(
         return final
     chosen = torch.nonzero(objects.ids <= objects.n_objects)[:, 0]
     nearest = objects.ids[clusters.nearest(renders, view, chosen)].numpy()
-    # The dynamic share can be hollow where an object has no texture; the evidence that elected it may know better.
-    moves = torch.maximum(renders.dynamic(view), read_evidence(renders, view, config.evidence))
-    static = moves < config.rim_dynamic * objects.dynamic[labels]
+    static = renders.dynamic(view) < config.rim_dynamic * objects.dynamic[labels]
     return refine(final, nearest, static.numpy(), min_component=config.min_component)
