@@ -51,8 +51,8 @@ class SegmentConfig:
     min_label_share: float = 0.0005
     """A label occurs in a view when it has at least this share of the pixels (published: any)."""
     rim_dynamic: float = 0.3
-    """Object pixels with a smaller dynamic share, relative to that which a fifth of the most dynamic object exceeds,
-    leave where they connect to the background, and so do objects that are but the rim of others; 0 keeps all
+    """Object pixels that move less than this, relative to the dynamic share that a fifth of the most dynamic object
+    exceeds, leave where they connect to the background, and so do objects that are but the rim of others; 0 keeps all
     (published)."""
     companion_quorum: float = 0.7
     """What stands still belongs to an object that it touches, at its depth and in front of what is beside it, in this

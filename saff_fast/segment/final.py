@@ -10,8 +10,8 @@ from torch import Tensor
 from saff_fast.segment.clusters import Clusters
 from saff_fast.segment.companions import Companions
 from saff_fast.segment.config import SegmentConfig
-from saff_fast.segment.objects import Objects
-from saff_fast.segment.refine import refine
+from saff_fast.segment.objects import Objects, read_evidence
+from saff_fast.segment.refine import moving, refine
 from saff_fast.segment.renders import Renders, View
 from saff_fast.segment.rims import rims
 
@@ -89,5 +89,9 @@ def _object_labels(
         return final
     chosen = torch.nonzero(objects.ids <= objects.n_objects)[:, 0]
     nearest = objects.ids[clusters.nearest(renders, view, chosen)].numpy()
-    static = renders.dynamic(view) < config.rim_dynamic * objects.dynamic[labels]
-    return refine(final, nearest, static.numpy(), min_component=config.min_component)
+    enough = config.rim_dynamic * objects.dynamic[labels]
+    dynamic, evident = (
+        (values >= enough).numpy() & (final > 0)
+        for values in (renders.dynamic(view), read_evidence(renders, view, config.evidence))
+    )
+    return refine(final, nearest, moving(dynamic, evident), min_component=config.min_component)
