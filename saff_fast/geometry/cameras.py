@@ -67,6 +67,21 @@ class Cameras:
         pixels = local[:, :2] / depth.clamp_min(1e-6).unsqueeze(-1) * k[:, :2] + k[:, 2:]
         return pixels, depth
 
+    def lattice(self, fewest: int) -> Float[Tensor, "n 2"]:
+        """Points (x, y) all over one image, row by row, at least `fewest` along either axis and few more.
+
+        They are the centres of every k-th pixel of rows and columns or, where there are not enough pixels, of k x k
+        parts of each.
+        """
+        smaller = min(self.height, self.width)
+        stride, parts = max(1, smaller // fewest), -(-fewest // smaller)
+        x, y = (
+            (torch.arange(0, n * parts, stride, device=self.c2w.device) + 0.5) / parts
+            for n in (self.width, self.height)
+        )
+        y, x = torch.meshgrid(y, x, indexing="ij")
+        return torch.stack([x, y], dim=-1).reshape(-1, 2).to(self.c2w)
+
     def pixel_grid(self) -> Float[Tensor, "n_pixels 2"]:
         """Centres (x, y) of all pixels of one image, row by row."""
         x, y = (torch.arange(n, device=self.c2w.device) for n in (self.width, self.height))

@@ -33,7 +33,7 @@ def _continued(model: SceneModel, frame: int) -> Bool[Tensor, "x y z"]:
     """Cells about the static surfaces just outside of what a frame saw."""
     config, device = model.occupancy.config, model.cameras.c2w.device
     size = torch.tensor([model.cameras.width, model.cameras.height], dtype=torch.float32)
-    spacing = max(1.0, model.cameras.width / config.resolution)  # about one pixel a cell
+    spacing = float(size.min()) / config.resolution  # as dense as cells
     steps = [torch.arange(-_MARGIN * n, (1 + _MARGIN) * n, spacing) for n in size.tolist()]
     pixels = torch.stack(torch.meshgrid(*steps, indexing="ij"), dim=-1).reshape(-1, 2)
     pixels = pixels[((pixels < 0) | (pixels >= size)).any(-1)]

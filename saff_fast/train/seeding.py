@@ -21,15 +21,16 @@ def seed_occupancy(
     anywhere at times without a training frame (`train/untrained.py`), so there every cell is a candidate.
     """
     config = model.occupancy.config
-    pixels = model.cameras.pixel_grid()
     n = config.resolution
+    pixels = model.cameras.lattice(n)  # farther apart than cells, rays would leave gaps
+    x, y = pixels.long().unbind(1)
     shells = torch.ones(model.n_frames, n, n, n, dtype=torch.bool, device=pixels.device)
     for frame in frames:
         poses = torch.full((len(pixels),), frame, device=pixels.device)
         rays = pixel_rays(model.space, model.cameras, poses, pixels, poses.float())
-        confidence = confidences[frame].reshape(-1).clamp(0, 1)
+        confidence = confidences[frame][y, x].clamp(0, 1)
         relative = config.doubtful_band + (config.prior_band - config.doubtful_band) * confidence
-        t = depth[frame].reshape(-1)
+        t = depth[frame][y, x]
         # t = 1 - near / z, so a relative error of depth is one of 1 - t.
         shells[frame] = shell(rays, t, relative * (1 - t) + 1 / config.n_steps, config)
     trained = _are_trained(model, frames)

@@ -43,7 +43,7 @@ def settle(model: SceneModel, own_frames: list[int], config: TrainConfig) -> Non
     """Leave the occupancy grid with the cells that trained frames show something in, and no others.
 
     At the end of a run surfaces move no more, and cells beside them, which were kept so that they can, cost a third of
-    the samples of every picture. Every pixel is looked at, or every second one and so on where cells are larger.
+    the samples of every picture. Rays are as dense as cells.
 
     Args:
         model: Fields, and the grid.
@@ -51,8 +51,7 @@ def settle(model: SceneModel, own_frames: list[int], config: TrainConfig) -> Non
         config: How many rays at once.
     """
     occupancy, cameras = model.occupancy, model.cameras
-    stride = max(1, cameras.height // occupancy.config.resolution)
-    pixels = cameras.pixel_grid().view(cameras.height, cameras.width, 2)[::stride, ::stride].reshape(-1, 2)
+    pixels = cameras.lattice(occupancy.config.resolution)
     occupancy.forget_all()
     for frame in own_frames:
         for part in pixels.split(config.rays):

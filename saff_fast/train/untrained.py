@@ -14,7 +14,7 @@ def carry_occupancy(model: SceneModel) -> None:
     """Fill the occupancy of untrained times from the frames beside them, through scene flow.
 
     Training asked the dynamic field at those times only where the flow of a neighbour frame led, so what it holds
-    elsewhere is noise. Every pixel of the neighbours is looked at; a gap of several frames fills from its ends.
+    elsewhere is noise. Every pixel of the neighbours is looked at, and every cell; a gap of several frames fills from its ends.
     """
     occupancy = model.occupancy
     if not occupancy.learns:
@@ -35,7 +35,8 @@ def carry_occupancy(model: SceneModel) -> None:
 def _carried(model: SceneModel, frame: int, sign: int) -> tuple[Float[Tensor, "n 3"], Float[Tensor, " n"]]:
     """Where the dynamic samples of `frame` are one frame later (+1) or earlier (-1), and their weights."""
     positions, weights = [], []
-    for pixels in model.cameras.pixel_grid().split(model.occupancy.rays_at_once):
+    lattice = model.cameras.lattice(max(model.cameras.height, model.occupancy.config.resolution))
+    for pixels in lattice.split(model.occupancy.rays_at_once):
         poses = torch.full((len(pixels),), frame, device=pixels.device)
         batch = model.renderer(pixel_rays(model.space, model.cameras, poses, pixels, poses.float()))
         flows = batch.dynamic.flows_fw if sign > 0 else batch.dynamic.flows_bw

@@ -38,3 +38,13 @@ def test_a_point_behind_the_camera_projects_to_finite_pixels():
     pixels, depth = one_camera().project(torch.tensor([0]), torch.tensor([[0.5, 0.0, 5.0]], dtype=torch.float64))
     assert torch.isfinite(pixels).all()
     assert depth.item() < 0
+
+
+def test_a_lattice_has_parts_of_pixels_or_leaves_some_out():
+    cameras = one_camera()
+    torch.testing.assert_close(cameras.lattice(20), cameras.pixel_grid())
+    fine, coarse = cameras.lattice(21), cameras.lattice(10)
+    assert len(fine) == 40 * 80
+    torch.testing.assert_close(fine[:3], torch.tensor([[0.25, 0.25], [0.75, 0.25], [1.25, 0.25]], dtype=torch.float64))
+    assert len(coarse) == 10 * 20
+    torch.testing.assert_close(coarse[:2], torch.tensor([[0.5, 0.5], [2.5, 0.5]], dtype=torch.float64))
