@@ -14,7 +14,8 @@ def carry_occupancy(model: SceneModel) -> None:
     """Fill the occupancy of untrained times from the frames beside them, through scene flow.
 
     Training asked the dynamic field at those times only where the flow of a neighbour frame led, so what it holds
-    elsewhere is noise. Every pixel of the neighbours is looked at, and every cell; a gap of several frames fills from its ends.
+    elsewhere is noise. Every pixel of the neighbours is looked at, and every cell; a gap of several frames fills from
+    its ends.
     """
     occupancy = model.occupancy
     if not occupancy.learns:
