@@ -53,7 +53,7 @@ class Tab:
             statistics = self.session.statistics
             return statistics.final and statistics.wish == self.session.wish
 
-        eventually(is_so, 60)
+        eventually(is_so)
 
     def expected(self):
         """The picture of the newest wish."""
@@ -75,7 +75,7 @@ class Tab:
 
     def shows(self, picture):
         """Wait until the canvas shows a picture."""
-        eventually(lambda: self.difference(picture) < SAME, 20)
+        eventually(lambda: self.difference(picture) < SAME)
 
     def number(self, label, value):
         field = self._field(label)

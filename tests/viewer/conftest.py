@@ -102,7 +102,7 @@ class Screen:
         self.failures.append(sentence)
 
 
-def eventually(condition, seconds=20.0):
+def eventually(condition, seconds=60.0):
     """Wait until something is so."""
     end = time.monotonic() + seconds
     while not (found := condition()):

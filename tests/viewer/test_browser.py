@@ -188,7 +188,7 @@ def test_a_path_is_drawn_saved_and_rendered(tab, run):
     path = read_camera_path(file, N_FRAMES)
     assert (path.fps, path.n_pictures, [key.time for key in path.keys]) == (4, 5, [0, LAST])
     tab.press("Render path")
-    eventually(lambda: (run / "path" / "rgb.gif").is_file(), 60)
+    eventually(lambda: (run / "path" / "rgb.gif").is_file())
     pictures = sorted((run / "path" / "images").glob("*.png"))
     assert len(pictures) == 5
     cameras = tab.session.opened.loaded.model.cameras
@@ -227,9 +227,9 @@ def test_a_browser_that_leaves_mid_render_leaves_no_thread(browser, viewer):
     tab.number("Rows at rest", 2160)
     tab.page.set_viewport_size({"width": 3000, "height": 2100})
     eventually(lambda: tab.session.look.full_rows > 1000)
-    eventually(lambda: tab.session._shown.rows > 500 and viewer.opened.lock.locked(), 60)
+    eventually(lambda: tab.session._shown.rows > 500 and viewer.opened.lock.locked())
     tab.close()
-    eventually(lambda: not tab.session.alive, 20)
+    eventually(lambda: not tab.session.alive)
     assert viewer.pages == {}
     assert no_thread_is_left()
     again = Tab(browser, viewer)
