@@ -104,7 +104,7 @@ def prepare(task: Task, settings: Settings) -> str:
 def step(arguments: list[str], threads: int) -> str:
     """Run `saff-fast` in a process of its own; its last words where it fails, nothing where it does not."""
     environment = os.environ | {"OMP_NUM_THREADS": f"{threads}"}
-    command = [sys.executable, "-m", "saff_fast", *arguments]
+    command = [sys.executable, "-P", "-m", "saff_fast", *arguments]  # the installed one, not the source tree
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return ""

@@ -66,7 +66,7 @@ def beside_training(run: Path) -> Iterator[Callable[[], None]]:
 
     def start() -> None:
         if not processes:
-            command = [sys.executable, "-m", "saff_fast", "view", str(run)]
+            command = [sys.executable, "-P", "-m", "saff_fast", "view", str(run)]
             processes.append(subprocess.Popen(command, start_new_session=True))  # Ctrl-C is for training
 
     try:

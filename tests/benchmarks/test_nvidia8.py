@@ -93,7 +93,10 @@ def test_a_step_is_a_process_with_its_threads_and_its_last_words(nvidia8, monkey
     monkeypatch.setattr(nvidia8.subprocess, "run", run)
     assert nvidia8.step(["render", "good"], 3) == ""
     assert nvidia8.step(["render", "bad"], 1) == "saff-fast: no"
-    assert started == [(["-m", "saff_fast", "render", "good"], "3"), (["-m", "saff_fast", "render", "bad"], "1")]
+    assert started == [
+        (["-P", "-m", "saff_fast", "render", "good"], "3"),
+        (["-P", "-m", "saff_fast", "render", "bad"], "1"),
+    ]
 
 
 def test_changed_arguments_redo_a_step_and_all_after_it(nvidia8, settings, recorded, tmp_path):
