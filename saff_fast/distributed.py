@@ -40,6 +40,8 @@ def joined(device: str) -> Iterator[None]:
         dist.init_process_group(backend, timeout=_PATIENCE)
     try:
         yield
+        with _noticing_loss():
+            dist.barrier()  # a process that leaves while another works on may abort on its way out
     finally:
         dist.destroy_process_group()
 
