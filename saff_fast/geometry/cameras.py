@@ -84,9 +84,7 @@ class Cameras:
 
     def pixel_grid(self) -> Float[Tensor, "n_pixels 2"]:
         """Centres (x, y) of all pixels of one image, row by row."""
-        x, y = (torch.arange(n, device=self.c2w.device) for n in (self.width, self.height))
-        y, x = torch.meshgrid(y, x, indexing="ij")
-        return torch.stack([x, y], dim=-1).reshape(-1, 2).to(self.c2w) + 0.5
+        return self.lattice(min(self.height, self.width))
 
 
 def _rotated(c2w: Float[Tensor, "n 3 4"], vectors: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
