@@ -61,7 +61,7 @@ def test_preset_loads(name):
 
 
 def test_the_presets_are_there():
-    assert {"demo", "cpu-preview", "nvidia", "published"} <= set(preset_names())
+    assert {"demo", "cpu", "cpu-preview", "nvidia", "published"} <= set(preset_names())
 
 
 @pytest.fixture(scope="module")
@@ -120,5 +120,5 @@ def test_installed_wheel_works_from_another_folder(wheel, tmp_path):
         [scripts / "saff-fast", *arguments], cwd=elsewhere, capture_output=True, text=True, check=False
     )
     assert refused.returncode == 2
-    assert "'cpu-preview', 'demo', 'nvidia', 'published'" in refused.stderr
+    assert "'cpu', 'cpu-preview', 'demo', 'nvidia', 'published'" in refused.stderr
     assert list(elsewhere.iterdir()) == []

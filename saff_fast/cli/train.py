@@ -50,7 +50,7 @@ def train(
     Args:
         scene: Scene folder of `saff-fast prepare`.
         out: Run folder to write or to go on with.
-        preset: Named configuration: demo, cpu-preview, nvidia or published.
+        preset: Named configuration: demo, cpu-preview, cpu, nvidia or published.
         hold_out: Frames kept from training, to be scored [indices, such as 4,10,16; odd; even].
         steps: Training steps.
         seed: Seed of initial values and batches.

@@ -11,6 +11,8 @@ from saff_fast.ops import OccupancyBits, march_round, pack_occupancy
 from saff_fast.render.marchers import MARCHERS, MarcherName
 from saff_fast.types import PackedSamples, Rays
 
+_USUAL_STEPS = 128
+"""Marching steps for which thresholds are given. The same haze has half the weight in steps half as long."""
 _SETTLED = 0.5
 """Share of the thresholds above which a cell counts as seen when its neighbours are given up: no view loses by it,
 and a quarter of the samples are spared."""
@@ -33,7 +35,7 @@ class OccupancyConfig:
     n_steps: int = 128
     """Marching steps between the near and the far end of a ray."""
     static_threshold: float = 0.01
-    """Weight in a ray below which a static cell counts as empty or hidden."""
+    """Weight in a ray, of a 128th of it, below which a static cell counts as empty or hidden."""
     dynamic_threshold: float = 0.03
     """The same of a dynamic cell; larger, since a trace of blend lingers on all that is static."""
     decay: float = 0.5
@@ -182,11 +184,11 @@ class OccupancyGrid(nn.Module):
 
     def observe_static(self, samples: SeenSamples) -> None:
         """Remember the largest weight that a static cell had in any ray."""
-        _remember(self.static_weight, self._cells(samples.positions), samples.weights)
+        self._remember(self.static_weight, samples)
 
     def observe_dynamic(self, frame: int, samples: SeenSamples) -> None:
         """Remember the largest weight that a dynamic cell had at the time of `frame`."""
-        _remember(self.dynamic_weight[frame], self._cells(samples.positions), samples.weights)
+        self._remember(self.dynamic_weight[frame], samples)
 
     def observe_untrained(self, frame: int, samples: SeenSamples) -> None:
         """Make the slice of a time without a training frame from nothing but these samples."""
@@ -215,18 +217,16 @@ class OccupancyGrid(nn.Module):
         static = self.static_weight > share * config.static_threshold
         return static.view(n, n, n), (self.dynamic_weight > share * config.dynamic_threshold).view(-1, n, n, n)
 
-    def _cells(self, positions: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
+    def _remember(self, memory: Float[Tensor, " n_cells"], samples: SeenSamples) -> None:
         n = self.config.resolution
-        index = (positions * n).floor().long().clamp(0, n - 1)
-        return (index[:, 0] * n + index[:, 1]) * n + index[:, 2]
+        index = (samples.positions * n).floor().long().clamp(0, n - 1)
+        cells = (index[:, 0] * n + index[:, 1]) * n + index[:, 2]
+        weights = samples.weights * (self.config.n_steps / _USUAL_STEPS)
+        memory.scatter_reduce_(0, cells, weights.to(memory.dtype), "amax")
 
 
 def _only_slice(rays: Rays) -> Int[Tensor, " n_rays"]:
     return torch.zeros_like(rays.frames, dtype=torch.int64)
-
-
-def _remember(memory: Float[Tensor, " n_cells"], cells: Int[Tensor, " n"], weights: Float[Tensor, " n"]) -> None:
-    memory.scatter_reduce_(0, cells, weights.to(memory.dtype), "amax")
 
 
 def dilate(cells: Bool[Tensor, "n x y z"]) -> Bool[Tensor, "n x y z"]:

@@ -97,7 +97,7 @@ BAD_INPUT = {
     "scene_is_empty": (lambda t: ("train", other_files(t / "scene"), "--out", t / "run"), "scene"),
     "unknown_preset": (
         lambda t: ("train", t, "--out", t / "run", "--preset", "best"),
-        "preset 'best' does not exist; the presets are 'cpu-preview', 'demo', 'nvidia', 'published'",
+        "preset 'best' does not exist; the presets are 'cpu', 'cpu-preview', 'demo', 'nvidia', 'published'",
     ),
     "no_such_config": (lambda t: ("train", t, "--out", t / "run", "--config", t / "my.toml"), "my.toml"),
     "unknown_key": (

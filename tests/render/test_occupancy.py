@@ -149,3 +149,13 @@ def test_settled_cells_can_be_extended():
     cells[:, :, 3] = True
     grid.extend_static(cells)
     assert depths(grid, 0).min() == 3 / 8
+
+
+def test_the_same_haze_is_kept_however_fine_the_steps():
+    """Half the step has half the weight: the thresholds are of a length, not of a step."""
+    for n_steps in (64, 128, 256):
+        for haze, kept in ((0.035, True), (0.02, False)):
+            grid = OccupancyGrid(replace(CONFIG, n_steps=n_steps, initial_weight=0.0), 1)
+            look(grid, 0, depth=0.5, weight=haze * 128 / n_steps)
+            samples = grid.march(straight_rays(20, 0), None)
+            assert bool(len(samples.dynamic_indices)) == kept, (n_steps, haze)
