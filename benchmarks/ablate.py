@@ -51,6 +51,9 @@ ROWS: dict[str, tuple[str, ...]] = {
     "no flow regularisers": ("loss.kinetic=0", "loss.flow_smoothness=0", "loss.flow_magnitude=0"),
     "all levels at once": ("field.coarse_to_fine=0",),
     "half the time cells": ("field.dynamic.time_cells_per_frame=0.5",),
+    "time axis shared": ("field.dynamic.time_axis='shared'",),
+    "no sweeps": ("train.first_sweep=1000000",),
+    "fewer moving rays": ("train.moving_rays=192",),
 }
 
 
