@@ -149,7 +149,7 @@ def save(path: Path, scene: Path, run: Path, curve: list[Point]) -> None:
     about = {"command": " ".join(["python", *sys.argv]), "scene": name, "published": published}
     about |= {"steps": config.train.steps, "curve": [asdict(one) for one in curve]}
     save_json(path, environment(device, BackendConfig().resolved(device.type)) | about)
-    minutes = [round(one.seconds / 60, 1) for one in curve]
+    minutes = [round(one.seconds / 60) for one in curve]
     lines = {
         "trained views": [one.direct_psnr for one in curve],
         "the same after the codec": [one.codec_psnr for one in curve],
@@ -159,7 +159,7 @@ def save(path: Path, scene: Path, run: Path, curve: list[Point]) -> None:
     if "SAFF" in published:
         lines["SAFF after the codec"] = [published["SAFF"]["psnr"]] * len(curve)
     drawn = [Line(label, COLOURS[label], list(zip(minutes, values, strict=True))) for label, values in lines.items()]
-    save_text(path.with_suffix(".svg"), plot(f"{name}: PSNR [dB]", "minutes of training", drawn))
+    save_text(path.with_suffix(".svg"), plot(f"{name}: PSNR [dB]", "minutes of training", drawn, linear_y=True))
 
 
 if __name__ == "__main__":

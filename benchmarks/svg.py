@@ -1,4 +1,4 @@
-"""Line plots on logarithmic axes, or a linear one of x, as SVG text: no more than the report needs."""
+"""Line plots on logarithmic or linear axes as SVG text: no more than the report needs."""
 
 import math
 from collections.abc import Sequence
@@ -53,8 +53,13 @@ class _LinearAxis(_Axis):
     def __call__(self, value: float) -> float:
         return self.begin + (value - self.low) / (self.high - self.low) * (self.end - self.begin)
 
+    def ticks(self) -> list[float]:
+        """Whole numbers, about six of them."""
+        step = max(1, round((self.high - self.low) / 6))
+        return [float(value) for value in range(math.ceil(self.low), math.floor(self.high) + 1, step)]
 
-def plot(title: str, x_label: str, lines: Sequence[Line], linear_x: bool = False) -> str:
+
+def plot(title: str, x_label: str, lines: Sequence[Line], linear_x: bool = False, linear_y: bool = False) -> str:
     """An SVG document; ticks of x at the points themselves, or at every fifth value of a linear axis."""
     points = [point for line in lines for point in line.points]
     along = sorted({x for x, _ in points})
@@ -62,7 +67,11 @@ def plot(title: str, x_label: str, lines: Sequence[Line], linear_x: bool = False
         x_axis: _Axis = _LinearAxis(along[0], max(along[-1], along[0] + 1), _LEFT, WIDTH - _RIGHT)
     else:
         x_axis = _Axis.around(along, _LEFT, WIDTH - _RIGHT)
-    y_axis = _Axis.around([y for _, y in points], HEIGHT - _BOTTOM, _TOP)
+    heights = [y for _, y in points]
+    if linear_y:
+        y_axis: _Axis = _LinearAxis(math.floor(min(heights)), math.ceil(max(heights)), HEIGHT - _BOTTOM, _TOP)
+    else:
+        y_axis = _Axis.around(heights, HEIGHT - _BOTTOM, _TOP)
     parts = [_text(WIDTH / 2, 18, title, "middle", "bold"), _text(WIDTH / 2, HEIGHT - 8, x_label, "middle")]
     for value in y_axis.ticks():
         y = y_axis(value)
