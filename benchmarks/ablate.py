@@ -30,8 +30,6 @@ from saff_fast.train.config import ExperimentConfig
 from saff_fast.train.run import train
 from saff_fast.train.run_folder import commit, environment
 
-HOLD_OUT = "train.hold_out=[4,10,16,22]"
-"""The frames of the `holdout` protocol."""
 COLUMNS = ("input", "static", "moving", "dynamic", "blend_iou", "fg_iou", "seconds")
 """PSNR of input views; of the still and of the moving part of what was held out; of the moving pixels of input views;
 overlap of the dynamic share and of the masks with truth; seconds of training."""
@@ -140,7 +138,7 @@ def _setting(options: argparse.Namespace) -> Setting:
     preset = options.preset or ("demo" if options.scene is None else "cpu-preview")
     config = override(load_config(ExperimentConfig, preset), [f"train.steps={options.steps}"] if options.steps else [])
     if options.scene is not None:
-        config = override(config, [HOLD_OUT])
+        config = override(config, [f"train.hold_out={list(scenes.HELD_OUT)}"])
     scene = options.scene or scenes.demo_scene()
     name = f"{scene.name}-{preset}-{config.train.steps}-{commit()}"
     return Setting(scene, options.truth, Path("runs") / "ablate" / name, config)

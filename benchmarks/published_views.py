@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import scenes
 from jaxtyping import UInt8
 from numpy import ndarray
 from svg import Line, plot
@@ -34,8 +35,6 @@ from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.rendering import load_run
 from saff_fast.train.run_folder import environment, read_config
 
-HELD_OUT = (4, 10, 16, 22)
-"""Frames of the `holdout` protocol."""
 COLOURS = {
     "trained views": "#1f77b4",
     "the same after the codec": "#17becf",
@@ -72,9 +71,10 @@ def main() -> None:
     options = parser.parse_args()
     assignments = [part for assignment in options.set for part in ("--set", assignment)]
     train(options.scene, options.out, ["--preset", options.preset, *assignments], options.every)
+    frames = read_scene(options.scene, read_config(options.out).train.height).images.numpy()
     curve = []
     for snapshot in sorted((options.out / "snapshots").iterdir()):
-        curve.append(point(snapshot, options.scene))
+        curve.append(point(snapshot, frames))
         print(", ".join(f"{name} {value:.4g}" for name, value in asdict(curve[-1]).items()))
     if options.json is not None:
         save(options.json, options.scene, options.out, curve)
@@ -82,10 +82,10 @@ def main() -> None:
 
 def train(scene: Path, run: Path, settings: list[str], every: float) -> None:
     """Train a run in a process of its own, keeping a link to a checkpoint every so many seconds, and to the last."""
-    held_out = ",".join(str(frame) for frame in HELD_OUT)
+    held_out = ",".join(str(frame) for frame in scenes.HELD_OUT)
     arguments = ["train", f"{scene}", "--out", f"{run}", "--hold-out", held_out, *settings]
     with subprocess.Popen([sys.executable, "-P", "-m", "saff_fast", *arguments]) as training:
-        kept = 0.0
+        kept = time.monotonic()
         while training.poll() is None:
             time.sleep(1)
             checkpoint = run / "checkpoints" / "latest"
@@ -105,20 +105,20 @@ def keep(run: Path) -> None:
         return
     (snapshot / "checkpoints").mkdir(parents=True)
     os.link(run / "checkpoints" / name, snapshot / "checkpoints" / name)
-    for file in ("checkpoints/latest", "config.toml", "meta.json"):
+    for file in ("config.toml", "meta.json"):
         (snapshot / file).write_bytes((run / file).read_bytes())
+    # Not copied: the run may have written the next one meanwhile.
+    (snapshot / "checkpoints" / "latest").write_text(f"{name}\n")
 
 
-def point(run: Path, scene: Path) -> Point:
+def point(run: Path, frames: UInt8[ndarray, "n_frames h w 3"]) -> Point:
     """Score a run on the published views, and on the frames that it was not trained on."""
-    checkpoint, config = load_checkpoint(run / "checkpoints"), read_config(run)
+    checkpoint, held_out = load_checkpoint(run / "checkpoints"), read_config(run).train.hold_out
     assert checkpoint is not None
     renderer = ShotRenderer(load_run(run))
-    frames = read_scene(scene, config.train.height).images.numpy()
     published = score_page_codec(
         np.stack([picture for picture, _ in renders(renderer, PAGE_VIEWS)]), frames[list(PAGE_VIEWS)]
     )
-    held_out = config.train.hold_out
     unseen = [
         score_held_out(picture, opacity, frames, frame)
         for frame, (picture, opacity) in zip(held_out, renders(renderer, held_out), strict=True)
@@ -149,7 +149,7 @@ def save(path: Path, scene: Path, run: Path, curve: list[Point]) -> None:
     about = {"command": " ".join(["python", *sys.argv]), "scene": name, "published": published}
     about |= {"steps": config.train.steps, "curve": [asdict(one) for one in curve]}
     save_json(path, environment(device, BackendConfig().resolved(device.type)) | about)
-    minutes = [round(one.seconds / 60) for one in curve]
+    minutes = [float(f"{one.seconds / 60:.2g}") for one in curve]
     lines = {
         "trained views": [one.direct_psnr for one in curve],
         "the same after the codec": [one.codec_psnr for one in curve],

@@ -17,6 +17,8 @@ from saff_fast.train.run import train
 from saff_fast.train.run_folder import commit
 from saff_fast.train.trainer import Trainer
 
+HELD_OUT = (4, 10, 16, 22)
+"""Frames of the `holdout` protocol on real scenes; none of the views of `page-codec` is among them."""
 REFERENCE = "field.kind=reference"
 """What makes of a configuration that of the published networks."""
 STEPS_BEFORE = 300

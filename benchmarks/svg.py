@@ -48,7 +48,12 @@ class _Axis:
 
 
 class _LinearAxis(_Axis):
-    """The same, in proportion to their distance."""
+    """The same of any values, in proportion to their distance, between whole numbers."""
+
+    @classmethod
+    def around(cls, values: Sequence[float], begin: float, end: float) -> "_LinearAxis":
+        low = math.floor(min(values))
+        return cls(low, max(math.ceil(max(values)), low + 1), begin, end)
 
     def __call__(self, value: float) -> float:
         return self.begin + (value - self.low) / (self.high - self.low) * (self.end - self.begin)
@@ -63,15 +68,8 @@ def plot(title: str, x_label: str, lines: Sequence[Line], linear_x: bool = False
     """An SVG document; ticks of x at the points themselves, or at every fifth value of a linear axis."""
     points = [point for line in lines for point in line.points]
     along = sorted({x for x, _ in points})
-    if linear_x:
-        x_axis: _Axis = _LinearAxis(along[0], max(along[-1], along[0] + 1), _LEFT, WIDTH - _RIGHT)
-    else:
-        x_axis = _Axis.around(along, _LEFT, WIDTH - _RIGHT)
-    heights = [y for _, y in points]
-    if linear_y:
-        y_axis: _Axis = _LinearAxis(math.floor(min(heights)), math.ceil(max(heights)), HEIGHT - _BOTTOM, _TOP)
-    else:
-        y_axis = _Axis.around(heights, HEIGHT - _BOTTOM, _TOP)
+    x_axis = (_LinearAxis if linear_x else _Axis).around(along, _LEFT, WIDTH - _RIGHT)
+    y_axis = (_LinearAxis if linear_y else _Axis).around([y for _, y in points], HEIGHT - _BOTTOM, _TOP)
     parts = [_text(WIDTH / 2, 18, title, "middle", "bold"), _text(WIDTH / 2, HEIGHT - 8, x_label, "middle")]
     for value in y_axis.ticks():
         y = y_axis(value)

@@ -290,6 +290,18 @@ def test_a_linear_axis_has_equal_steps(benchmark):
     assert "3" not in texts
 
 
+def test_a_linear_axis_of_y_has_whole_ticks_around_its_values(benchmark):
+    svg = benchmark("svg")
+    lines = [svg.Line("a", "#000", [(1, 22.2), (2, 31.8)])]
+    root = ElementTree.fromstring(svg.plot("title", "minutes", lines, linear_y=True))
+    texts = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[2:8] == ["22", "24", "26", "28", "30", "32"]
+    places = [float(node.attrib["cy"]) for node in root.iter("{http://www.w3.org/2000/svg}circle")]
+    heights = [float(node.attrib["y1"]) for node in root.iter("{http://www.w3.org/2000/svg}line")]
+    per_unit = (heights[0] - heights[-1]) / 10
+    np.testing.assert_allclose(places, [heights[0] - 0.2 * per_unit, heights[0] - 9.8 * per_unit], atol=0.11)
+
+
 @pytest.mark.slow
 def test_the_other_run_marches_every_cell(benchmark, tmp_path, monkeypatch):
     path = tmp_path / "out.json"

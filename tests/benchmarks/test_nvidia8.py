@@ -11,18 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from saff_fast.preparation import prepare_synthetic
+from tests.benchmarks.tiny_run import TINY
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "benchmarks"
-TINY = (
-    "train.height=36",
-    "train.steps=20",
-    "train.rays=256",
-    "train.moving_rays=64",
-    "train.preview_every=0",
-    "field.static.log2_table_size=10",
-    "field.dynamic.log2_table_size=10",
-    "occupancy.resolution=16",
-)
 
 
 @pytest.fixture

@@ -9,19 +9,9 @@ import pytest
 
 from saff_fast.files import read_json
 from saff_fast.preparation import prepare_synthetic
+from tests.benchmarks.tiny_run import TINY
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "benchmarks"
-TINY = (
-    "train.height=36",
-    "train.steps=20",
-    "train.checkpoint_every=10",
-    "train.rays=256",
-    "train.moving_rays=64",
-    "train.preview_every=0",
-    "field.static.log2_table_size=10",
-    "field.dynamic.log2_table_size=10",
-    "occupancy.resolution=16",
-)
 
 
 @pytest.fixture
@@ -64,7 +54,7 @@ def test_curve_of_a_small_run(published_views, tmp_path, monkeypatch):
     scene, out = tmp_path / "Umbrella", tmp_path / "curve.json"
     prepare_synthetic(scene, 36, 64, 24)
     command = ["published_views.py", str(scene), "--out", str(tmp_path / "run"), "--json", str(out)]
-    monkeypatch.setattr(sys, "argv", [*command, "--every", "0", "--set", *TINY])
+    monkeypatch.setattr(sys, "argv", [*command, "--every", "0", "--set", *TINY, "train.checkpoint_every=10"])
     published_views.main()
     document = read_json(out)
     last = document["curve"][-1]
