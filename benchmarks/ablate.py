@@ -48,6 +48,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "no semantics": ("loss.semantic=0", "loss.saliency=0"),
     "no flow regularisers": ("loss.kinetic=0", "loss.flow_smoothness=0", "loss.flow_magnitude=0"),
     "all levels at once": ("field.coarse_to_fine=0",),
+    "depth as fine as width": ("field.static.finest_depth=4096", "field.dynamic.finest_depth=4096"),
     "half the time cells": ("field.dynamic.time_cells_per_frame=0.5",),
     "time axis shared": ("field.dynamic.time_axis='shared'",),
     "no sweeps": ("train.first_sweep=1000000",),

@@ -22,7 +22,7 @@ def n_samples(options: argparse.Namespace) -> int:
 
 def grid(n_dims: int) -> tuple[HashGridLayout, Tensor]:
     """The layout of the issue's figures and a random table."""
-    time_axis = {"base_time": 3, "finest_time": N_FRAMES} if n_dims == 4 else {}
+    time_axis = {"time": (3, N_FRAMES)} if n_dims == 4 else {}
     layout = HashGridLayout.build(n_dims, **GRID, **time_axis)
     return layout, torch.rand(layout.n_entries, layout.n_features, device=DEVICE) * 2 - 1
 

@@ -125,6 +125,9 @@ def test_configuration(tmp_path):
         override(config, ["backend.mlp=magic"])
     with pytest.raises(UserError, match=r"backend\.encoding = 'tcnn' needs field\.dynamic\.time_axis = 'shared'"):
         override(config, ["backend.encoding=tcnn"])
-    assert override(config, ["backend.encoding=tcnn", "field.dynamic.time_axis=shared"]).backend.encoding == "tcnn"
+    shared = ["backend.encoding=tcnn", "field.dynamic.time_axis=shared", "field.static.finest_depth=320"]
+    with pytest.raises(UserError, match=r"no finest_depth .* got 'shared', 320 of 320 and 64 of 128"):
+        override(config, shared)
+    assert override(config, [*shared, "field.dynamic.finest_depth=128"]).backend.encoding == "tcnn"
     with pytest.raises(UserError, match=r"train\.device must be one of 'auto', 'cpu', 'cuda', got 'gpu'"):
         override(config, ["train.device=gpu"])

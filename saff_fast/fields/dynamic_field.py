@@ -31,6 +31,8 @@ class DynamicFieldConfig:
     """Cells along each spatial axis at the coarsest level, N_min."""
     finest_resolution: int = 128
     """Cells along each spatial axis at the finest level, N_max."""
+    finest_depth: int = 64
+    """Most cells along the depth axis, as in the static field."""
     time_cells_per_frame: float = 1.0
     """Cells of the time axis a frame at the finest level."""
     time_axis: Literal["own", "shared"] = "own"
@@ -59,7 +61,7 @@ class DynamicField(nn.Module):
     def __init__(self, config: DynamicFieldConfig, n_frames: int, backend: BackendConfig) -> None:
         super().__init__()
         finest_time = max(3, round(n_frames * config.time_cells_per_frame))
-        own_growth = {"base_time": 3, "finest_time": finest_time} if config.time_axis == "own" else {}
+        has_own_growth = config.time_axis == "own"
         layout = HashGridLayout.build(
             n_dims=4,
             n_levels=config.n_levels,
@@ -67,10 +69,11 @@ class DynamicField(nn.Module):
             log2_table_size=config.log2_table_size,
             base_resolution=config.base_resolution,
             finest_resolution=config.finest_resolution,
-            **own_growth,
+            finest_depth=config.finest_depth,
+            time=(3, finest_time) if has_own_growth else None,
         )
         self.n_frames = n_frames
-        self.last_time = 1.0 if own_growth else min(1.0, (finest_time - 1) / layout.scales[-1][3])
+        self.last_time = 1.0 if has_own_growth else min(1.0, (finest_time - 1) / layout.scales[-1][3])
         self.grid = HashGrid(layout, backend.encoding)
         self.mlp = Mlp((layout.n_outputs, config.width, _N_OTHERS + config.n_hidden), backend.mlp)
         self.log_initial_density = float(torch.tensor(config.initial_density).log())

@@ -94,8 +94,8 @@ def grid_config(layout: HashGridLayout) -> dict[str, Any]:
     """
     if any(len(set(scales)) > 1 for scales in layout.scales):
         raise ValueError(
-            "encoding backend tcnn: all axes of a grid must grow alike; set field.dynamic.time_axis to 'shared', "
-            "or take 'native'"
+            "encoding backend tcnn: all axes of a grid must grow alike; set field.dynamic.time_axis to 'shared' and "
+            "finest_depth of both fields to finest_resolution, or take 'native'"
         )
     base, finest = round(layout.scales[0][0] + 1), layout.scales[-1][0] + 1
     largest = max(end - begin for begin, end in zip(layout.offsets, layout.offsets[1:], strict=False))

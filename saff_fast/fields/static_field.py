@@ -28,6 +28,8 @@ class StaticFieldConfig:
     """Cells along each axis at the coarsest level, N_min."""
     finest_resolution: int = 320
     """Cells along each axis at the finest level, N_max."""
+    finest_depth: int = 64
+    """Most cells along the depth axis, about half the marching steps: finer ones only take entries of the table."""
     width: int = 64
     """Neurons of the hidden layer."""
     n_hidden: int = 24
@@ -63,6 +65,7 @@ class StaticField(nn.Module):
             log2_table_size=config.log2_table_size,
             base_resolution=config.base_resolution,
             finest_resolution=config.finest_resolution,
+            finest_depth=config.finest_depth,
         )
         self.grid = HashGrid(layout, backend.encoding)
         self.mlp = Mlp((layout.n_outputs, config.width, _N_OTHERS + config.n_hidden), backend.mlp)

@@ -80,16 +80,17 @@ class HashGridLayout:
         log2_table_size: int,
         base_resolution: int,
         finest_resolution: int,
-        base_time: int | None = None,
-        finest_time: int | None = None,
+        time: tuple[int, int] | None = None,
+        finest_depth: int | None = None,
     ) -> Self:
         """The layout of a grid whose levels grow geometrically, as in tiny-cuda-nn.
 
-        Level `l` has `scale = base * growth**l - 1` and `ceil(scale) + 1` vertices an axis. Without `base_time` all
-        axes grow alike and sizes, offsets and positions are those of tiny-cuda-nn, whose outermost vertices alias. With
-        it the last of four axes, time, grows on its own: its finest level has `finest_time - 1` cells, so
-        `finest_time = n_frames` gives one a frame interval; it has all the vertices it can touch, so that the last
-        frame shares none with the first.
+        Level `l` has `scale = base * growth**l - 1` and `ceil(scale) + 1` vertices an axis. Without `time` and
+        `finest_depth` all axes grow alike and sizes, offsets and positions are those of tiny-cuda-nn, whose outermost
+        vertices alias. With `time` the last of four axes grows on its own: its finest level has `time[1] - 1` cells, so
+        `n_frames` gives one a frame interval. With `finest_depth` the third axis, depth, stops growing at
+        `finest_depth - 1` cells. Both have all the vertices they can touch, so that the last frame shares none with the
+        first.
 
         Args:
             n_dims: Dimensions D.
@@ -98,8 +99,8 @@ class HashGridLayout:
             log2_table_size: Most entries of a level as a power of two, log2 T, in [3, 24].
             base_resolution: Coarsest resolution N_min, at least 2.
             finest_resolution: Finest resolution N_max, at least the coarsest.
-            base_time: Coarsest resolution of time, at least 1.
-            finest_time: Finest resolution of time; given together with `base_time`.
+            time: Coarsest and finest resolution of the last of four axes, time, at least 1.
+            finest_depth: Finest resolution of the third axis, at least 2.
 
         Raises:
             ValueError: if a number is out of range.
@@ -108,18 +109,22 @@ class HashGridLayout:
             >>> HashGridLayout.build(3, 2, 2, 14, 16, 32).offsets
             (0, 4096, 20480)
         """
-        _check_resolutions(n_dims, (base_resolution, finest_resolution), (base_time, finest_time))
+        _check_resolutions(n_dims, (base_resolution, finest_resolution), time, finest_depth)
         if not 3 <= log2_table_size <= 24:
             raise ValueError(f"HashGridLayout: log2_table_size must be in [3, 24], got {log2_table_size}")
-        time = [] if base_time is None or finest_time is None else _level_scales(n_levels, base_time, finest_time)
-        space = (_level_scales if time else _tcnn_scales)(n_levels, base_resolution, finest_resolution)
-        n_shared = n_dims - 1 if time else n_dims
+        times = [] if time is None else _level_scales(n_levels, *time)
+        space = (_level_scales if times else _tcnn_scales)(n_levels, base_resolution, finest_resolution)
+        n_shared = n_dims - 1 if times else n_dims
+        depth = math.inf if finest_depth is None or finest_depth >= finest_resolution else float(finest_depth - 1)
         scales, resolutions, offsets = [], [], [0]
         for level, scale in enumerate(space):
-            resolution = (math.ceil(scale) + 1,) * n_shared
-            if time:
-                resolution += (math.floor(time[level] + 0.5) + 2,)
-            scales.append((scale,) * n_shared + tuple(time[level : level + 1]))
+            axes = [(scale, math.ceil(scale) + 1)] * n_shared
+            if scale > depth:
+                axes[2] = _unaliased(depth)
+            if times:
+                axes.append(_unaliased(times[level]))
+            cells, resolution = zip(*axes, strict=True)
+            scales.append(cells)
             resolutions.append(resolution)
             offsets.append(offsets[-1] + min(-(-math.prod(resolution) // 8) * 8, 2**log2_table_size))
         return cls(n_dims, n_features, tuple(resolutions), tuple(scales), tuple(offsets))
@@ -148,15 +153,23 @@ class HashGridLayout:
         return torch.tensor(rows, dtype=torch.float64)
 
 
-def _check_resolutions(n_dims: int, space: tuple[int, int], time: tuple[int | None, int | None]) -> None:
+def _unaliased(scale: float) -> tuple[float, int]:
+    """An axis of so many cells, with all the vertices that points in the unit cube touch."""
+    return scale, math.floor(scale + 0.5) + 2
+
+
+def _check_resolutions(n_dims: int, space: tuple[int, int], time: tuple[int, int] | None, depth: int | None) -> None:
     if not 2 <= space[0] <= space[1] <= 2**24:
         raise ValueError(f"HashGridLayout: resolutions must satisfy 2 <= base <= finest <= 2**24, got {space}")
-    if time == (None, None):
-        return
-    if n_dims != 4 or time[0] is None or time[1] is None or not 1 <= time[0] <= time[1] <= 2**24:
+    if depth is not None and (n_dims < 3 or not 2 <= depth <= 2**24):
         raise ValueError(
-            "HashGridLayout: base_time and finest_time must be given together, for n_dims = 4, and satisfy "
-            f"1 <= base <= finest <= 2**24, got {time} for n_dims = {n_dims}"
+            "HashGridLayout: finest_depth must be in [2, 2**24], for n_dims of 3 or 4, "
+            f"got {depth} for n_dims = {n_dims}"
+        )
+    if time is not None and (n_dims != 4 or not 1 <= time[0] <= time[1] <= 2**24):
+        raise ValueError(
+            "HashGridLayout: time must be given for n_dims = 4 only and satisfy 1 <= coarsest <= finest <= 2**24, "
+            f"got {time} for n_dims = {n_dims}"
         )
 
 

@@ -144,8 +144,14 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         """Check what sections ask of one another."""
-        if self.backend.encoding == "tcnn" and self.field.dynamic.time_axis != "shared":
+        dynamic, static = self.field.dynamic, self.field.static
+        alike = dynamic.time_axis == "shared" and all(
+            grid.finest_depth >= grid.finest_resolution for grid in (dynamic, static)
+        )
+        if self.backend.encoding == "tcnn" and not alike:
             raise ValueError(
-                "backend.encoding = 'tcnn' needs field.dynamic.time_axis = 'shared', got "
-                f"{self.field.dynamic.time_axis!r}: all axes of tiny-cuda-nn's grids grow alike"
+                "backend.encoding = 'tcnn' needs field.dynamic.time_axis = 'shared' and no finest_depth of "
+                f"field.static or field.dynamic below finest_resolution, got {dynamic.time_axis!r}, "
+                f"{static.finest_depth} of {static.finest_resolution} and {dynamic.finest_depth} of "
+                f"{dynamic.finest_resolution}: all axes of tiny-cuda-nn's grids grow alike"
             )

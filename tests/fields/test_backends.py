@@ -23,8 +23,9 @@ from tests.fields import tinycudann_in_torch
 LAYOUTS = {  # dense levels and hashed ones, of each number of dimensions
     "2d": HashGridLayout.build(2, 4, 2, 8, 4, 64),
     "3d": HashGridLayout.build(3, 5, 2, 10, 4, 40),
-    "4d": HashGridLayout.build(4, 4, 2, 12, 3, 24, 2, 12),
+    "4d": HashGridLayout.build(4, 4, 2, 12, 3, 24, (2, 12)),
     "4d_shared": HashGridLayout.build(4, 4, 4, 12, 3, 24),
+    "own_depth": HashGridLayout.build(4, 4, 2, 10, 3, 20, (2, 6), finest_depth=7),
 }
 HOSTILE = [[-1.0, 0.5], [0.0, 1.0], [2.0, torch.inf], [-torch.inf, 1e30], [torch.nan, 0.3], [1.0, 1.0]]
 _NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -151,9 +152,12 @@ def test_tcnn_gets_the_network_in_its_own_layout(widths):
 
 @pytest.mark.usefixtures("tcnn_in_torch")
 @pytest.mark.parametrize("preset", preset_names())
-def test_presets_fit_tcnn_with_a_shared_time_axis(preset):
+def test_presets_fit_tcnn_with_axes_that_grow_alike(preset):
     config = load_config(ExperimentConfig, preset).field
-    shared = dataclasses.replace(config, dynamic=dataclasses.replace(config.dynamic, time_axis="shared"))
+    static, dynamic = (
+        dataclasses.replace(grid, finest_depth=grid.finest_resolution) for grid in (config.static, config.dynamic)
+    )
+    shared = dataclasses.replace(config, static=static, dynamic=dataclasses.replace(dynamic, time_axis="shared"))
     field = SceneField(shared, 24, 8, BackendConfig(encoding="tcnn", mlp="tcnn"))
     for grid in (field.static.grid, field.dynamic.grid):
         assert tinycudann_in_torch.grid_layout(grid.layout.n_dims, **grid_config(grid.layout)).offsets == (

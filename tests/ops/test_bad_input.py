@@ -21,7 +21,7 @@ from saff_fast.ops import (
 )
 from saff_fast.types import PackedSamples
 
-LAYOUT = HashGridLayout.build(4, 3, 2, 10, 3, 20, base_time=2, finest_time=6)
+LAYOUT = HashGridLayout.build(4, 3, 2, 10, 3, 20, time=(2, 6))
 CELLS = torch.ones(4, 5, 6, dtype=torch.bool)
 LONG = 100_000  # samples of one ray
 

@@ -11,10 +11,11 @@ import torch
 
 from saff_fast.ops import HashGridLayout, OccupancySlices, flow_sample, hash_encode, pack_bits, reference
 
-LAYOUT = HashGridLayout.build(4, 4, 2, 10, 3, 20, base_time=2, finest_time=6)
+LAYOUT = HashGridLayout.build(4, 4, 2, 10, 3, 20, time=(2, 6))
 LAYOUTS = {
     "f1": HashGridLayout.build(4, 3, 1, 8, 3, 9),
     "own_time": LAYOUT,
+    "own_depth": HashGridLayout.build(4, 4, 2, 10, 3, 20, time=(2, 6), finest_depth=5),
     "f8": HashGridLayout.build(4, 2, 8, 9, 2, 8),
 }
 PRECISIONS = {torch.float64: {}, torch.float32: {"rtol": 1e-4, "atol": 2e-5}}  # float32: sums of 16 rounded products

@@ -19,9 +19,11 @@ LAYOUTS = {  # a dense and a hashed level each; F from 1 to 8
     "2d": HashGridLayout.build(2, 3, 1, 6, 4, 16),
     "3d": HashGridLayout.build(3, 3, 2, 9, 5, 23),
     "4d": HashGridLayout.build(4, 3, 4, 10, 4, 9),
-    "own_time": HashGridLayout.build(4, 4, 2, 10, 3, 20, base_time=2, finest_time=6),
+    "own_time": HashGridLayout.build(4, 4, 2, 10, 3, 20, time=(2, 6)),
+    "own_depth": HashGridLayout.build(3, 4, 2, 9, 5, 23, finest_depth=7),
+    "own_depth_and_time": HashGridLayout.build(4, 4, 2, 10, 3, 20, time=(2, 6), finest_depth=5),
     "one_level": HashGridLayout.build(3, 1, 8, 12, 4, 4),
-    "constant_time": HashGridLayout.build(4, 2, 8, 9, 2, 8, base_time=1, finest_time=1),
+    "constant_time": HashGridLayout.build(4, 2, 8, 9, 2, 8, time=(1, 1)),
 }
 PRECISIONS = {torch.float64: {}, torch.float32: {"rtol": 1e-4, "atol": 2e-5}}  # float32: sums of 16 rounded products
 SHAPES = list(itertools.product((2, 3, 4), (1, 2, 4, 8)))
@@ -241,7 +243,7 @@ def test_level_sizes_and_offsets_are_those_of_tiny_cuda_nn(numbers, n_features):
 
 
 def test_time_grows_on_its_own_and_does_not_wrap():
-    layout = HashGridLayout.build(4, 5, 2, 15, 16, 256, base_time=3, finest_time=24)
+    layout = HashGridLayout.build(4, 5, 2, 15, 16, 256, time=(3, 24))
     assert layout.scales[0] == (15.0, 15.0, 15.0, 2.0)
     assert layout.scales[-1] == (255.0, 255.0, 255.0, 23.0)
     assert [resolution[3] for resolution in layout.resolutions] == [4, 6, 9, 15, 25]
@@ -250,6 +252,14 @@ def test_time_grows_on_its_own_and_does_not_wrap():
     first = torch.autograd.grad(hash_encode(ends[:1], table.requires_grad_(), layout)[:, :2].sum(), table)[0]
     last = torch.autograd.grad(hash_encode(ends[1:], table, layout)[:, :2].sum(), table)[0]
     assert not (first.bool() & last.bool()).any()
+
+
+def test_depth_stops_growing_and_does_not_wrap():
+    layout = HashGridLayout.build(3, 5, 2, 15, 16, 256, finest_depth=32)
+    assert [scales[:2] for scales in layout.scales] == [(scale, scale) for scale in (15.0, 31.0, 63.0, 127.0, 255.0)]
+    assert [scales[2] for scales in layout.scales] == [15.0, 31.0, 31.0, 31.0, 31.0]
+    assert [resolution[2] for resolution in layout.resolutions] == [16, 32, 33, 33, 33]
+    assert layout.offsets[:3] == HashGridLayout.build(3, 5, 2, 15, 16, 256).offsets[:3]
 
 
 @pytest.mark.parametrize(("n_dims", "n_features"), SHAPES)
@@ -269,8 +279,10 @@ def test_every_shape_is_compiled(n_dims, n_features, device):
         ({"log2_table_size": 25}, r"log2_table_size must be in \[3, 24\], got 25"),
         ({"base_resolution": 1}, r"2 <= base <= finest <= 2\*\*24, got \(1, 32\)"),
         ({"finest_resolution": 8}, r"got \(16, 8\)"),
-        ({"base_time": 2, "finest_time": 4}, "for n_dims = 4, .* got \\(2, 4\\) for n_dims = 3"),
-        ({"n_dims": 4, "base_time": 2}, "must be given together, .* got \\(2, None\\)"),
+        ({"time": (2, 4)}, r"for n_dims = 4 only .* got \(2, 4\) for n_dims = 3"),
+        ({"finest_depth": 1}, r"finest_depth must be in \[2, 2\*\*24\], .* got 1 for n_dims = 3"),
+        ({"n_dims": 2, "finest_depth": 8}, "for n_dims of 3 or 4, got 8 for n_dims = 2"),
+        ({"n_dims": 4, "time": (4, 2)}, r"1 <= coarsest <= finest .* got \(4, 2\)"),
     ],
 )
 def test_build_rejects(change, message):

@@ -7,7 +7,7 @@ import torch
 from saff_fast import kernels
 from saff_fast.ops import HashGridLayout
 
-LAYOUT = HashGridLayout.build(4, 3, 2, 10, 3, 9, 2, 5)  # a dense level, of no power of two, and hashed ones
+LAYOUT = HashGridLayout.build(4, 3, 2, 10, 3, 9, (2, 5))  # a dense level, of no power of two, and hashed ones
 
 
 def gathered(n_samples, table):

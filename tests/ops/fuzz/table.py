@@ -343,7 +343,8 @@ def layouts(draw: Draw, n_dims: int | None = None) -> ops.HashGridLayout:
     if draw(st.integers(0, 100)) == 100:
         return ops.HashGridLayout.build(n_dims, 1, 1, 24, 2**24, 2**24)
     base, finest = sorted(draw(st.tuples(*[st.sampled_from((2, 3, 8, 65, 2**24))] * 2)))
-    time = sorted(draw(st.tuples(*[st.sampled_from((1, 2, 24, 2**24))] * 2)))
+    time = tuple(sorted(draw(st.tuples(*[st.sampled_from((1, 2, 24, 2**24))] * 2))))
+    depth = draw(st.sampled_from((None, 2, 7, 2**24))) if n_dims > 2 else None
     return ops.HashGridLayout.build(
         n_dims,
         draw(st.sampled_from((1, 2, 3, 16, 32))),
@@ -351,7 +352,8 @@ def layouts(draw: Draw, n_dims: int | None = None) -> ops.HashGridLayout:
         draw(st.sampled_from((3, 4, 8, 11))),
         base,
         finest,
-        *(time if n_dims == 4 and draw(st.booleans()) else ()),
+        time if n_dims == 4 and draw(st.booleans()) else None,
+        depth,
     )
 
 
