@@ -72,7 +72,7 @@ class TrainConfig:
     """How many of them are drawn where motion is likely; they alone carry the scene-flow losses."""
     learning_rate: float = 1e-2
     """Adam's step size at the start; the published networks have their own (`field.reference.learning_rate`)."""
-    learning_rate_end: float = 0.05
+    learning_rate_end: float = 0.15
     """What is left of it at the end of the run."""
     warmup_steps: int = 20
     """Steps over which the step size grows to its start; 0 for none."""

@@ -45,7 +45,7 @@ def test_the_rate_has_one_shape_however_long_the_run():
             for c, step in ((short, int(share * 3_000)), (long, int(share * 300_000)))
         ]
         assert math.isclose(*rates)
-    assert math.isclose(rates[0], 0.01 * 0.05)
+    assert math.isclose(rates[0], 0.01 * 0.15)
 
 
 def test_the_rate_warms_up():
