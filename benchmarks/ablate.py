@@ -44,6 +44,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "no static render": ("loss.static=0",),
     "static only where nothing moved": ("loss.static_doubtful=0",),
     "static may be clear": ("loss.static_opaque=0",),
+    "static may be thick": ("loss.static_spread=0",),
     "no vacant": ("loss.vacant=0",),
     "no semantics": ("loss.semantic=0", "loss.saliency=0"),
     "no flow regularisers": ("loss.kinetic=0", "loss.flow_smoothness=0", "loss.flow_magnitude=0"),

@@ -81,6 +81,8 @@ class StaticRays:
     opacity: Float[Tensor, " n_rays"]
     depth: Float[Tensor, " n_rays"]
     """Composited ray parameter `t`."""
+    squared_depth: Float[Tensor, " n_rays"]
+    """Composited `t^2`."""
     rgb: Float[Tensor, "n_rays 3"]
 
 
@@ -90,9 +92,10 @@ def static_alone(
     lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],
 ) -> StaticRays:
     """The static field alone: what would be seen if nothing moved."""
-    emission = Emission(rectified(static.sigmas), (static.rgbs,))
+    squares = lengths[1].square().unsqueeze(1)
+    emission = Emission(rectified(static.sigmas), (squares, static.rgbs))
     sums = composite(emission, *lengths, samples.packed_info).sums
-    return StaticRays(sums[:, 0], sums[:, 1], sums[:, 2:])
+    return StaticRays(sums[:, 0], sums[:, 1], sums[:, 2], sums[:, 3:])
 
 
 def dynamic_rgb(

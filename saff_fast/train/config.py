@@ -24,6 +24,8 @@ class LossConfig:
     """The same where motion was seen: what is behind movers, too, must be learned from somewhere."""
     static_opaque: float = 0.1
     """Transparency of the static field alone, wherever one looks."""
+    static_spread: float = 0.03
+    """Spread of the static field alone along a ray, in ray parameters `t`."""
     dynamic: float = 1.0
     """Renders of the dynamic field alone, at pixels that move."""
     warp: float = 1.0

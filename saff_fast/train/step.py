@@ -81,6 +81,7 @@ def batch_losses(
     trust = still * fit.explained + config.static_doubtful * (1 - still) * fit.pull
     terms["static_rgb"] = config.static * mean(static_error * trust)
     terms["static_opaque"] = config.static_opaque * grown_up * mean((1 - alone.opacity).clamp_min(0))
+    terms["static_spread"] = config.static_spread * geometry.spread(alone.depth, alone.squared_depth, alone.opacity)
     moving = _moving_part(batch, targets, n_moving, budget)
     # Processes reduce the same sums: either all of them have these terms or none.
     if largest(len(moving.samples.positions)):

@@ -46,6 +46,20 @@ def test_depth_cannot_be_lowered_by_transparency():
     assert math.isclose(hollow, 0.5, rel_tol=1e-6)
 
 
+def test_spread_is_the_standard_deviation_along_the_ray_however_opaque():
+    depth, squares = torch.tensor([0.5, 0.25, 0.3]), torch.tensor([0.26, 0.13, 0.09])  # 0.4 and 0.6, halves; 0.3
+    for rows, expected in (([0], 0.1), ([1], 0.1), ([2], 0.0), ([0, 1, 2], (0.1 + 0.05) / 2.5)):
+        opacity = torch.tensor([1.0, 0.5, 1.0])[rows]
+        assert math.isclose(geometry.spread(depth[rows], squares[rows], opacity), expected, abs_tol=4e-3)
+    assert geometry.spread(torch.zeros(1), torch.zeros(1), torch.zeros(1)) == 0
+
+
+def test_spread_of_a_sharp_surface_has_a_gradient():
+    depth = torch.tensor([0.3], requires_grad=True)
+    geometry.spread(depth, torch.tensor([0.09]), torch.ones(1)).backward()
+    assert depth.grad.isfinite().all()
+
+
 def test_optical_flow_is_in_image_widths_and_bounded():
     projected, seen = torch.tensor([[3.0, 4.0], [1000, 0]]), torch.zeros(2, 2)
     assert math.isclose(motion.optical_flow(projected, seen, torch.tensor([1.0, 0]), 100), 0.07, rel_tol=1e-6)

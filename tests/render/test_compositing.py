@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from saff_fast.ops import accumulate
 from saff_fast.render.compositing import composite_dynamic, composite_joint, sample_lengths, static_alone
 from saff_fast.types import DynamicOutputs, PackedSamples, StaticOutputs
 
@@ -123,6 +124,17 @@ def test_joint_equals_static_alone_where_nothing_is_dynamic(samples, fields):
     joint, *_ = composite_joint(static, dynamic, samples, lengths, layers)
     torch.testing.assert_close(joint.rgb, static_alone(static, samples, lengths).rgb)
     assert not joint.blend.any()
+
+
+def test_static_alone_knows_how_far_its_samples_lie_apart(samples, fields):
+    static, dynamic, layers = fields
+    static = dataclasses.replace(static, blends=torch.zeros_like(static.blends))
+    lengths = sample_lengths(samples, torch.ones(len(COUNTS), 3, dtype=torch.float64))
+    _, weights, _ = composite_joint(static, dynamic, samples, lengths, layers)
+    alone = static_alone(static, samples, lengths)
+    powers = torch.stack([lengths[1], lengths[1] ** 2], dim=1)
+    sums = accumulate(weights, powers, samples.packed_info)
+    torch.testing.assert_close(torch.stack([alone.depth, alone.squared_depth], dim=1), sums)
 
 
 def test_densities_are_rectified_after_their_noise_which_both_fields_share(samples, fields):

@@ -50,6 +50,15 @@ def test_static_field_alone_is_made_opaque(scene_folder, tmp_path, tiny_config):
     assert torch.autograd.grad(late, bias)[0][0] < 0  # more density, less of it
 
 
+def test_static_field_is_made_thin(scene_folder, tmp_path, tiny_config):
+    trainer = Trainer(read_scene(scene_folder, 36), tmp_path, tiny_config())
+    grid = trainer.model.field.static.grid.table
+    term, twice = (losses(trainer, LossConfig(static_spread=weight), 0.5)["static_spread"] for weight in (1.0, 2.0))
+    assert 0.003 < float(term.detach()) < 0.5  # a standard deviation of what lies in [0, 1]
+    torch.testing.assert_close(twice, 2 * term)
+    assert torch.autograd.grad(term, grid)[0].any()
+
+
 def test_flow_that_leaves_the_cube_is_pulled_back(scene_folder, tmp_path, tiny_config):
     trainer = Trainer(read_scene(scene_folder, 36), tmp_path, tiny_config())
     bias = trainer.model.field.dynamic.mlp.biases[-1]
