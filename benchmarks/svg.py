@@ -78,11 +78,12 @@ def plot(title: str, x_label: str, lines: Sequence[Line], linear_x: bool = False
     for value in [x for x in along if x % 5 == 0] if linear_x else along:
         parts.append(_text(x_axis(value), HEIGHT - _BOTTOM + 16, f"{value:g}", "middle"))
     legend = _free_rows([y_axis(y) for _, y in points], 15 * len(lines))
-    for i, line in enumerate(lines):
+    for line in lines:
         places = [(x_axis(x), y_axis(y)) for x, y in line.points]
         joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(f'<polyline points="{joined}" fill="none" stroke="{line.colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{line.colour}"/>' for x, y in places]
+    for i, line in enumerate(lines):
         parts.append(_text(_LEFT + 6, legend + 12 + 15 * i, line.label, "start", colour=line.colour))
     size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
     background = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>'
@@ -97,5 +98,6 @@ def _free_rows(taken: Sequence[float], height: float) -> float:
 
 
 def _text(x: float, y: float, text: str, anchor: str, weight: str = "normal", colour: str = "#333") -> str:
-    style = f'text-anchor="{anchor}" font-weight="{weight}" fill="{colour}"'
+    halo = 'paint-order="stroke" stroke="white" stroke-width="4"'
+    style = f'text-anchor="{anchor}" font-weight="{weight}" fill="{colour}" {halo}'
     return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(text)}</text>'
