@@ -5,7 +5,8 @@ from torch import Tensor
 
 from saff_fast.losses.reductions import masked_mean
 
-_LEAST_OPACITY = 1e-3
+LEAST_OPACITY = 1e-3
+"""What is less opaque shows nothing whose position could be told."""
 _SHARP = 1e-5
 """Variance of `t` below which spread has hardly a gradient: its root is a third to a half of a marching step."""
 
@@ -33,6 +34,6 @@ def spread(
     A thick layer lets every camera have a surface of its own in it. The distortion loss (Mip-NeRF 360, eq. 15) has the
     same minima; this needs sums of `t` and `t^2` only, which compositing gives.
     """
-    weight = opacity.clamp_min(_LEAST_OPACITY)
+    weight = opacity.clamp_min(LEAST_OPACITY)
     variance = (squared_depth / weight - (depth / weight).square()).clamp_min(0)
     return masked_mean((variance + _SHARP).sqrt(), opacity.detach())

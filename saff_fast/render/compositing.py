@@ -81,21 +81,21 @@ class StaticRays:
     opacity: Float[Tensor, " n_rays"]
     depth: Float[Tensor, " n_rays"]
     """Composited ray parameter `t`."""
-    squared_depth: Float[Tensor, " n_rays"]
-    """Composited `t^2`."""
     rgb: Float[Tensor, "n_rays 3"]
+    extras: Float[Tensor, "n_rays n_extras"]
+    """Sums of what else was composited."""
 
 
 def static_alone(
     static: StaticOutputs,
     samples: PackedSamples,
     lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],
+    extras: Sequence[Float[Tensor, "n_samples n_channels"]] = (),
 ) -> StaticRays:
-    """The static field alone: what would be seen if nothing moved."""
-    squares = lengths[1].square().unsqueeze(1)
-    emission = Emission(rectified(static.sigmas), (squares, static.rgbs))
+    """The static field alone: what would be seen if nothing moved, and sums of `extras` besides."""
+    emission = Emission(rectified(static.sigmas), (static.rgbs, *extras))
     sums = composite(emission, *lengths, samples.packed_info).sums
-    return StaticRays(sums[:, 0], sums[:, 1], sums[:, 2], sums[:, 3:])
+    return StaticRays(sums[:, 0], sums[:, 1], sums[:, 2:5], sums[:, 5:])
 
 
 def dynamic_rgb(

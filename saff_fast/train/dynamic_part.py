@@ -8,13 +8,12 @@ from torch import Tensor
 
 from saff_fast.distributed import total
 from saff_fast.geometry.projection import project_expected_point
+from saff_fast.losses.geometry import LEAST_OPACITY
 from saff_fast.losses.reductions import mean
 from saff_fast.ops import FlowSamples
 from saff_fast.render.renderer import RenderedBatch
 from saff_fast.train.model import SceneModel
 from saff_fast.types import DynamicOutputs, PackedSamples
-
-LEAST_OPACITY = 1e-3
 
 
 @dataclass(frozen=True)

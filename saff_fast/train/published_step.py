@@ -9,6 +9,7 @@ from torch import Tensor
 from saff_fast.distributed import largest
 from saff_fast.geometry.rays import pixel_rays
 from saff_fast.losses import published
+from saff_fast.losses.geometry import LEAST_OPACITY
 from saff_fast.losses.reconstruction import reconstruction
 from saff_fast.ops import accumulate
 from saff_fast.render.compositing import DynamicRays, composite_dynamic
@@ -16,7 +17,6 @@ from saff_fast.render.density_noise import DensityNoise
 from saff_fast.render.renderer import RenderedBatch
 from saff_fast.scene.sampler import Targets
 from saff_fast.train.dynamic_part import (
-    LEAST_OPACITY,
     DynamicPart,
     batch_statistics,
     carry,

@@ -69,7 +69,8 @@ def batch_losses(
     rays = pixel_rays(model.space, model.cameras, targets.frames, targets.pixels, frames)
     batch = model.renderer(rays, jitter, budget.capacity if budget else None)
     depth_weight = config.depth * config.depth_end**progress
-    alone = static_alone(batch.static, batch.samples, batch.lengths)
+    squares = batch.lengths[1].square().unsqueeze(1)
+    alone = static_alone(batch.static, batch.samples, batch.lengths, [squares])
     static_error = (alone.rgb - targets.rgb).square().mean(-1)
     fit = separation.static_fit(static_error.detach(), targets.motion)
     grown_up = ((progress - _EXPLAINS_FROM) / (_EXPLAINS_FULLY - _EXPLAINS_FROM)).clamp(0, 1)
@@ -81,7 +82,7 @@ def batch_losses(
     trust = still * fit.explained + config.static_doubtful * (1 - still) * fit.pull
     terms["static_rgb"] = config.static * mean(static_error * trust)
     terms["static_opaque"] = config.static_opaque * grown_up * mean((1 - alone.opacity).clamp_min(0))
-    terms["static_spread"] = config.static_spread * geometry.spread(alone.depth, alone.squared_depth, alone.opacity)
+    terms["static_spread"] = config.static_spread * geometry.spread(alone.depth, alone.extras[:, 0], alone.opacity)
     moving = _moving_part(batch, targets, n_moving, budget)
     # Processes reduce the same sums: either all of them have these terms or none.
     if largest(len(moving.samples.positions)):

@@ -54,7 +54,7 @@ def test_spread_is_the_standard_deviation_along_the_ray_however_opaque():
     assert geometry.spread(torch.zeros(1), torch.zeros(1), torch.zeros(1)) == 0
 
 
-def test_spread_of_a_sharp_surface_has_a_gradient():
+def test_spread_of_a_sharp_surface_has_a_finite_gradient():
     depth = torch.tensor([0.3], requires_grad=True)
     geometry.spread(depth, torch.tensor([0.09]), torch.ones(1)).backward()
     assert depth.grad.isfinite().all()

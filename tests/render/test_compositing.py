@@ -126,15 +126,15 @@ def test_joint_equals_static_alone_where_nothing_is_dynamic(samples, fields):
     assert not joint.blend.any()
 
 
-def test_static_alone_knows_how_far_its_samples_lie_apart(samples, fields):
+def test_static_alone_sums_what_else_it_is_given(samples, fields):
     static, dynamic, layers = fields
     static = dataclasses.replace(static, blends=torch.zeros_like(static.blends))
     lengths = sample_lengths(samples, torch.ones(len(COUNTS), 3, dtype=torch.float64))
     _, weights, _ = composite_joint(static, dynamic, samples, lengths, layers)
-    alone = static_alone(static, samples, lengths)
+    alone = static_alone(static, samples, lengths, [lengths[1].unsqueeze(1) ** 2])
     powers = torch.stack([lengths[1], lengths[1] ** 2], dim=1)
     sums = accumulate(weights, powers, samples.packed_info)
-    torch.testing.assert_close(torch.stack([alone.depth, alone.squared_depth], dim=1), sums)
+    torch.testing.assert_close(torch.stack([alone.depth, alone.extras[:, 0]], dim=1), sums)
 
 
 def test_densities_are_rectified_after_their_noise_which_both_fields_share(samples, fields):
