@@ -23,6 +23,9 @@ def elbow(points: Float[Tensor, "n d"], config: KMeansConfig, *, ratio: float, k
     The search stops at the first k >= 2 with `J_k > ratio * J_(k-1)`, and that k is the one kept, as published; if no k
     stops it, `k_max` is kept. Points that are all explained (`J_k = 0`, fewer distinct points than k) stop it too.
 
+    Each clustering grows from the one before, unless starts are random, as published: one that is stuck in an outcome
+    no better than its predecessor's would end the search before objects come apart.
+
     Args:
         points: Vectors to cluster.
         config: How each k-means runs.
@@ -34,7 +37,7 @@ def elbow(points: Float[Tensor, "n d"], config: KMeansConfig, *, ratio: float, k
     objectives = [clustering.objective]
     # An objective of rounding errors would otherwise be split further and further.
     while len(objectives) < min(k_max, len(points)) and objectives[-1] > 1e-12 * scale:
-        clustering = kmeans(points, len(objectives) + 1, config)
+        clustering = kmeans(points, len(objectives) + 1, config, grown_from=clustering.centroids)
         objectives.append(clustering.objective)
         if objectives[-1] > ratio * objectives[-2]:
             break

@@ -78,7 +78,9 @@ def mean_distance(points: Float[Tensor, "n d"], centroids: Float[Tensor, "k d"])
     return float(assign(points, centroids)[1].double().mean())
 
 
-def kmeans(points: Float[Tensor, "n d"], k: int, config: KMeansConfig) -> KMeans:
+def kmeans(
+    points: Float[Tensor, "n d"], k: int, config: KMeansConfig, *, grown_from: Float[Tensor, "fewer d"] | None = None
+) -> KMeans:
     """The best of `n_init` runs of Lloyd's algorithm.
 
     Whatever the backend, the points iterated on and the starts are drawn here from `config.seed` (faiss draws `random`
@@ -90,6 +92,8 @@ def kmeans(points: Float[Tensor, "n d"], k: int, config: KMeansConfig) -> KMeans
         points: Vectors to cluster, float32 or float64 (faiss iterates in float32).
         k: Number of clusters, at most the number of points.
         config: Backend, restarts, iterations, subsampling, seed.
+        grown_from: Centroids of a clustering with fewer clusters; the first run starts from them and from points drawn
+            for the rest, so that more clusters are seldom worse. `random` starts, the published ones, leave it out.
 
     Raises:
         ValueError: if `k` is not in [1, n], or if a point is not finite.
@@ -104,12 +108,15 @@ def kmeans(points: Float[Tensor, "n d"], k: int, config: KMeansConfig) -> KMeans
         published = _faiss_kmeans(points, k, config, on_gpu=backend == "faiss-gpu")
         return KMeans(published, mean_distance(points, published))
     iterate = _torch_lloyd if backend == "torch" else partial(_faiss_lloyd, on_gpu=backend == "faiss-gpu")
-    draw = _plus_plus if config.starts == "k-means++" else _random_points
     generator = torch.Generator().manual_seed(config.seed)
     training = _subsample(points, k, config, generator)
     best_centroids, best = training[:k], math.inf
-    for _ in range(config.n_init):
-        centroids = iterate(training, draw(training, k, generator), config)
+    for run in range(config.n_init):
+        if config.starts == "random":
+            starts = _random_points(training, k, generator)
+        else:
+            starts = _plus_plus(training, k, generator, grown_from if run == 0 else None)
+        centroids = iterate(training, starts, config)
         objective = mean_distance(training, centroids)
         if objective < best:
             best_centroids, best = centroids, objective
@@ -123,26 +130,34 @@ def _subsample(points: Tensor, k: int, config: KMeansConfig, generator: torch.Ge
     return points[chosen.to(points.device)]
 
 
-def _plus_plus(points: Tensor, k: int, generator: torch.Generator) -> Tensor:
-    """K-means++ starts (Arthur and Vassilvitskii 2007): each drawn with probability proportional to D^2."""
-    chosen = torch.randint(len(points), (1,), generator=generator).to(points.device)
-    nearest = _squared_distances(points, points[chosen])
-    draws = torch.rand(k, generator=generator, dtype=torch.float64).to(points.device)
-    for draw in draws[1:].unbind():
-        # The running sum of one row is sequential on the CPU, so a draw does not depend on the number of threads.
-        total = nearest.cumsum(0)
-        index = torch.searchsorted(total, draw * total[-1:], right=True).clamp_max(len(points) - 1)
-        chosen = torch.cat([chosen, index])
-        nearest = torch.minimum(nearest, _squared_distances(points, points[index]))
-    return points[chosen]
+def _plus_plus(points: Tensor, k: int, generator: torch.Generator, chosen: Tensor | None = None) -> Tensor:
+    """Greedy k-means++ starts (Arthur and Vassilvitskii 2007): each is the best of a few drawn in proportion to D^2.
+
+    A few draws in place of one seldom leave out a group of points that is small but far. `chosen` come first.
+    """
+    draws = torch.rand(k, 2 + int(math.log(k)), generator=generator, dtype=torch.float64).to(points.device)
+    if chosen is None:
+        chosen = points[torch.randint(len(points), (1,), generator=generator).to(points.device)]
+    nearest = _squared_distances(points, chosen).amin(dim=0)
+    # The running sum of one row is sequential on the CPU, so a draw does not depend on the number of threads.
+    total = nearest.cumsum(0)
+    for draw in draws[len(chosen) :].unbind():
+        candidates = points[torch.searchsorted(total, draw * total[-1], right=True).clamp_max(len(points) - 1)]
+        nearer = torch.minimum(nearest, _squared_distances(points, candidates))
+        totals = nearer.cumsum(1)
+        best = int(totals[:, -1].argmin())
+        nearest, total, chosen = nearer[best], totals[best], torch.cat([chosen, candidates[best, None]])
+    return chosen
 
 
 def _random_points(points: Tensor, k: int, generator: torch.Generator) -> Tensor:
     return points[torch.randperm(len(points), generator=generator)[:k].to(points.device)]
 
 
-def _squared_distances(points: Tensor, centroid: Float[Tensor, "1 d"]) -> Float[Tensor, " n"]:
-    return torch.cat([(points[rows] - centroid).square().sum(dim=1).double() for rows in _chunks(points)])
+def _squared_distances(points: Tensor, centroids: Float[Tensor, "k d"]) -> Float[Tensor, "k n"]:
+    """In float64, exactly 0 between equal points, unlike by inner products."""
+    exact = "donot_use_mm_for_euclid_dist"
+    return torch.cdist(centroids, points, compute_mode=exact).double().square()
 
 
 def _torch_lloyd(points: Tensor, centroids: Tensor, config: KMeansConfig) -> Tensor:
