@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +31,11 @@ from saff_fast.playback.renderer import ShotRenderer
 from saff_fast.playback.shot import shot_of
 from saff_fast.scene.layout import scene_name
 from saff_fast.scene.reader import read_scene
+from saff_fast.scene.scene import Scene
 from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.rendering import load_run
 from saff_fast.train.run_folder import environment, read_config
+from saff_fast.train.texturing import textures_of
 
 COLOURS = {
     "trained views": "#1f77b4",
@@ -71,10 +73,10 @@ def main() -> None:
     options = parser.parse_args()
     assignments = [part for assignment in options.set for part in ("--set", assignment)]
     train(options.scene, options.out, ["--preset", options.preset, *assignments], options.every)
-    frames = read_scene(options.scene, read_config(options.out).train.height).images.numpy()
+    scene = read_scene(options.scene, read_config(options.out).train.height)
     curve = []
     for snapshot in sorted((options.out / "snapshots").iterdir()):
-        curve.append(point(snapshot, frames))
+        curve.append(point(snapshot, scene))
         print(", ".join(f"{name} {value:.4g}" for name, value in asdict(curve[-1]).items()))
     if options.json is not None:
         save(options.json, options.scene, options.out, curve)
@@ -111,13 +113,18 @@ def keep(run: Path) -> None:
     (snapshot / "checkpoints" / "latest").write_text(f"{name}\n")
 
 
-def point(run: Path, frames: UInt8[ndarray, "n_frames h w 3"]) -> Point:
+def point(run: Path, scene: Scene) -> Point:
     """Score a run on the published views, and on the frames that it was not trained on."""
     checkpoint, held_out = load_checkpoint(run / "checkpoints"), read_config(run).train.hold_out
     assert checkpoint is not None
-    renderer = ShotRenderer(load_run(run))
+    model, frames = load_run(run), scene.images.numpy()
+    if read_config(run).train.textures:  # a snapshot has none of its own
+        scene = scene.to(model.cameras.c2w.device)
+        model = replace(model, textures=textures_of(model, scene.images, scene.motion_masks, model.trained))
+    renderer = ShotRenderer(model)
+    learned = replace(renderer, textures=False)  # a trained view with textures would be its frame
     published = score_page_codec(
-        np.stack([picture for picture, _ in renders(renderer, PAGE_VIEWS)]), frames[list(PAGE_VIEWS)]
+        np.stack([picture for picture, _ in renders(learned, PAGE_VIEWS)]), frames[list(PAGE_VIEWS)]
     )
     unseen = [
         score_held_out(picture, opacity, frames, frame)

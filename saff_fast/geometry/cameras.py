@@ -67,6 +67,15 @@ class Cameras:
         pixels = local[:, :2] / depth.clamp_min(1e-6).unsqueeze(-1) * k[:, :2] + k[:, 2:]
         return pixels, depth
 
+    def project_all(
+        self, points: Float[Tensor, "n_points 3"]
+    ) -> tuple[Float[Tensor, "n_cameras n_points 2"], Float[Tensor, "n_cameras n_points"]]:
+        """`project` by every camera."""
+        rotations, centres = self.c2w[:, :, :3], self.c2w[:, :, 3].unsqueeze(1)
+        local = (points - centres) @ rotations
+        depth, k = local[:, :, 2], self.intrinsics.unsqueeze(1)
+        return local[:, :, :2] / depth.clamp_min(1e-6).unsqueeze(-1) * k[:, :, :2] + k[:, :, 2:], depth
+
     def lattice(self, fewest: int) -> Float[Tensor, "n 2"]:
         """Points (x, y) all over one image, row by row, at least `fewest` along either axis and few more.
 

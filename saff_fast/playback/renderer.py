@@ -16,9 +16,11 @@ from saff_fast.playback.objects import ObjectModel
 from saff_fast.playback.rays import ShotRays, looks_ahead, shot_rays
 from saff_fast.playback.shot import Shot
 from saff_fast.playback.sums import MOTION, RaySums, channels_for, ray_sums, with_samples
+from saff_fast.playback.texturing import textured
 from saff_fast.render.compositing import dynamic_rgb, static_alone
 from saff_fast.render.renderer import SampledFields
 from saff_fast.render.rounds import rounds
+from saff_fast.render.textures import ViewTextures
 from saff_fast.train.model import SceneModel
 from saff_fast.types import PackedSamples, Rays
 
@@ -75,6 +77,9 @@ class ShotRenderer:
     """About the memory that the samples of one tile may take."""
     between: Between = "splat"
     """What is shown between two trained frames: both, splatted along scene flow, or the field itself at that time."""
+
+    textures: bool = True
+    """Whether surfaces show what trained frames saw of them, or the fields alone."""
 
     @property
     def tile_rays(self) -> int:
@@ -164,14 +169,14 @@ class ShotRenderer:
         if self.splats(shot.time):
             yield self._splatted(shot, modalities, chosen, stop)
             return
-        n_rows = max(1, self.tile_rays // shot.width)
+        n_rows, textures = max(1, self.tile_rays // shot.width), self._textures(shot)
         for top in range(0, shot.height, n_rows):
             rows = min(n_rows, shot.height - top)
             parts = []
             for pixels in _pixels(shot, top, rows).split(self.tile_rays):
                 if stop():
                     raise Stopped
-                parts.append(self._tile(shot, pixels, modalities, chosen))
+                parts.append(self._tile(shot, pixels, modalities, chosen, textures))
             yield {name: torch.cat([part[name] for part in parts]).unflatten(0, (rows, -1)) for name in modalities}
 
     def _check(self, modalities: Collection[str], chosen: Chosen) -> None:
@@ -182,7 +187,12 @@ class ShotRenderer:
             raise ValueError("render: labels, only and without need objects, but the renderer has none")
 
     def _tile(
-        self, shot: Shot, pixels: Float[Tensor, "n 2"], modalities: Collection[Modality], chosen: Chosen
+        self,
+        shot: Shot,
+        pixels: Float[Tensor, "n 2"],
+        modalities: Collection[Modality],
+        chosen: Chosen,
+        textures: ViewTextures | None,
     ) -> dict[str, Tensor]:
         ahead = looks_ahead(shot, pixels)
         rays = shot_rays(shot, self.model.space, pixels[ahead])
@@ -193,6 +203,7 @@ class ShotRenderer:
             sums = ray_sums(asked, channels_for(modalities))
         else:
             found, sums = {}, self._sums(rays, shot.time, chosen, channels_for(modalities))
+        sums = textured(sums, textures, rays, self.model.space)
         maps = RayMaps(self.model, self.objects, shot, rays, sums)
         return {
             name: _placed(ahead, found[name] if name in found else maps[name], _SEES_NOTHING.get(name, 0))
@@ -242,17 +253,25 @@ class ShotRenderer:
         chosen: Chosen,
         stop: Callable[[], bool],
     ) -> Layers:
-        parts = []
+        parts, textures = [], self._textures(shot)
         for tile in pixels.split(self.tile_rays):
             if stop():
                 raise Stopped
             ahead = looks_ahead(shot, tile)
-            asked = self._asked(shot_rays(shot, self.model.space, tile[ahead]), shot.time, chosen, channels)
+            rays = shot_rays(shot, self.model.space, tile[ahead])
+            asked = self._asked(rays, shot.time, chosen, channels)
             nothing = torch.zeros_like(asked.dynamic.sigmas)
             still = with_samples(asked, torch.ones_like(asked.static.sigmas), nothing)
-            layers = Layers(ray_sums(asked, channels), ray_sums(still, channels - MOTION).static)
+            sums, behind = ray_sums(asked, channels), ray_sums(still, channels - MOTION)
+            sums, behind = (textured(part, textures, rays, self.model.space) for part in (sums, behind))
+            layers = Layers(sums, behind.static)
             parts.append(layers.map(partial(_placed, ahead)))
         return Layers.joined(parts)
+
+    def _textures(self, shot: Shot) -> ViewTextures | None:
+        """What trained frames show of the surfaces of a shot, if that is to be shown."""
+        textures = self.model.textures
+        return None if textures is None or not self.textures else textures.seen_from(shot.c2w[:, 3], shot.time)
 
     def _asked(self, rays: ShotRays, time: float, chosen: Chosen, channels: frozenset[str]) -> SampledFields:
         """Both fields at the samples of rays that all look at `time`."""

@@ -1,5 +1,6 @@
 """The views of the published protocol as files: what `segment` and `evaluate` read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +64,11 @@ def render_run(run: Path, report: Report = silent, settings: RenderSettings = DE
         report(done, len(views))
         wanted = [name for name in modalities if view.split == "input" or name not in _ONLY_INPUTS]
         files = [file for file in files_of(wanted) if not (keep and _path(folder, view, file).is_file())]
-        write_view(renderer, shot_of(model, view.pose, view.time, settings.scale), files, folder / f"{view.id}")
-        if motion is not None and view.split == "input" and view.pose not in held_out:
+        trained = view.split == "input" and view.pose not in held_out
+        # A trained frame's texture in its own view would be that frame, and not what was learned of it.
+        of_view = replace(renderer, textures=False) if trained else renderer
+        write_view(of_view, shot_of(model, view.pose, view.time, settings.scale), files, folder / f"{view.id}")
+        if motion is not None and trained:
             write_image(folder / f"{view.id}_motion.png", (motion[view.pose] * 255).round().astype(np.uint8))
     listing = {
         "scene": meta["scene"],

@@ -89,6 +89,8 @@ class TrainConfig:
     """The first of them: cells are not dropped before the field has formed."""
     sweep_rays: int = 3000
     """Rays of each frame in a sweep."""
+    textures: bool = True
+    """Whether a finished run keeps what trained frames show of surfaces: other views then show it, too."""
     checkpoint_every: int = 250
     """Steps between checkpoints."""
     log_every: int = 25

@@ -18,6 +18,7 @@ from saff_fast.geometry.spaces import NdcSpace
 from saff_fast.render.occupancy import OccupancyConfig, OccupancyGrid
 from saff_fast.render.renderer import Renderer
 from saff_fast.render.sampling import RaySampler, UniformSampler
+from saff_fast.render.textures import FrameTextures
 
 _AUTO = BackendConfig()
 _CPU = torch.device("cpu")
@@ -67,10 +68,18 @@ class SceneModel:
     held_out: tuple[int, ...] = ()
     """Frames that were not trained on: what moved in them is known from their neighbours alone."""
 
+    textures: FrameTextures | None = None
+    """What trained frames show of surfaces; a run that is not finished has none."""
+
     @property
     def n_frames(self) -> int:
         """Number of frames of the scene, held-out ones included."""
         return len(self.cameras)
+
+    @property
+    def trained(self) -> list[int]:
+        """Frames that were trained on."""
+        return [frame for frame in range(self.n_frames) if frame not in self.held_out]
 
     @property
     def renderer(self) -> Renderer:
@@ -81,19 +90,18 @@ class SceneModel:
 
     def trained_around(self, time: float) -> tuple[int | None, int | None]:
         """The nearest trained frames at or before and at or after `time`; None where there is none."""
-        trained = [frame for frame in range(self.n_frames) if frame not in self.held_out]
-        before = max((frame for frame in trained if frame <= time), default=None)
-        return before, min((frame for frame in trained if frame >= time), default=None)
+        before = max((frame for frame in self.trained if frame <= time), default=None)
+        return before, min((frame for frame in self.trained if frame >= time), default=None)
 
     def to(self, device: torch.device) -> Self:
         """The same model on `device`; fields and occupancy are moved, not copied."""
         field, occupancy = self.field.to(device), self.occupancy.to(device)
-        return replace(
-            self, field=field, occupancy=occupancy, cameras=self.cameras.to(device), space=self.space.to(device)
-        )
+        cameras, space = self.cameras.to(device), self.space.to(device)
+        textures = None if self.textures is None else self.textures.to(device)
+        return replace(self, field=field, occupancy=occupancy, cameras=cameras, space=space, textures=textures)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Parameters, occupancy, cameras and space by name."""
+        """Parameters, occupancy, cameras, space and textures by name."""
         named = {f"field.{name}": value for name, value in self.field.state_dict().items()}
         named |= {f"occupancy.{name}": value for name, value in self.occupancy.state_dict().items()}
         size = torch.tensor([self.cameras.height, self.cameras.width])
@@ -101,6 +109,8 @@ class SceneModel:
         scales = torch.tensor([self.space.scale_x, self.space.scale_y, self.space.near], dtype=torch.float64)
         space = {"scales": scales, "low": self.space.low, "high": self.space.high}
         named |= {f"cameras.{name}": value for name, value in cameras.items()}
+        if self.textures is not None:
+            named |= {"textures.static": self.textures.static, "textures.dynamic": self.textures.dynamic}
         return named | {f"space.{name}": value for name, value in space.items()}
 
 
@@ -155,6 +165,10 @@ def restore_model(
             f"{source}: the checkpoint must come from the configuration beside it but its tensors differ; "
             "restore config.toml or train again in a new folder"
         ) from error
+    textures = _below("textures.", tensors)
+    if textures:
+        frames = model.trained
+        model = replace(model, textures=FrameTextures(tuple(frames), cameras[frames], **textures))
     return model.to(device)
 
 

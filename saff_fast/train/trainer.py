@@ -46,6 +46,7 @@ from saff_fast.train.schedule import Stopwatch, learning_rate, share_done, sweep
 from saff_fast.train.seeding import seed_everywhere, seed_occupancy
 from saff_fast.train.space import space_around
 from saff_fast.train.sweep import look_around, settle
+from saff_fast.train.texturing import textures_of
 
 
 class Trainer:
@@ -120,8 +121,8 @@ class Trainer:
         if (logs or saves) and not self.is_sound():
             self._go_back()
             return self._is_done()
-        if done and self.model.occupancy.learns and self.step >= config.first_sweep:
-            settle(self.model, self._own_frames, config)
+        if done:
+            self._finish()
         if logs:
             self._log(terms, statistics)
         if saves:
@@ -129,6 +130,15 @@ class Trainer:
         if config.preview_every and self.step % config.preview_every == 0:
             self._show()
         return done
+
+    def _finish(self) -> None:
+        """What is made of the trained fields for those who render them."""
+        config, scene = self.config.train, self._scene
+        if self.model.occupancy.learns and self.step >= config.first_sweep:
+            settle(self.model, self._own_frames, config)
+        if config.textures:
+            textures = textures_of(self.model, scene.images, scene.motion_masks, self._own_frames)
+            self.model = replace(self.model, textures=textures)
 
     @property
     def moment(self) -> Moment:
@@ -223,9 +233,10 @@ class Trainer:
     def _restore(self, checkpoint: Checkpoint) -> None:
         """The state of a checkpoint."""
         config, device, held_out = self.config, self._scene.images.device, self.config.train.hold_out
-        self.model = restore_model(
+        model = restore_model(
             config.field, config.occupancy, checkpoint.tensors, self._folder, config.backend, device, held_out
         )
+        self.model = replace(model, textures=None)  # of what was trained until then
         self.optimiser, self.step = _optimiser(self.model, config.train), checkpoint.step
         restore_optimiser(self.optimiser, checkpoint.tensors)
 

@@ -48,3 +48,12 @@ def test_a_lattice_has_parts_of_pixels_or_leaves_some_out():
     torch.testing.assert_close(fine[:3], torch.tensor([[0.25, 0.25], [0.75, 0.25], [1.25, 0.25]], dtype=torch.float64))
     assert len(coarse) == 10 * 20
     torch.testing.assert_close(coarse[:2], torch.tensor([[0.5, 0.5], [2.5, 0.5]], dtype=torch.float64))
+
+
+def test_all_cameras_see_what_each_does(cameras):
+    points = torch.randn(20, 3) - torch.tensor([0, 0, 3.0])
+    pixels, depths = cameras.project_all(points)
+    assert pixels.shape == (len(cameras), 20, 2)
+    for camera in range(len(cameras)):
+        expected = cameras.project(torch.full((20,), camera), points)
+        torch.testing.assert_close((pixels[camera], depths[camera]), expected, atol=1e-4, rtol=1e-4)

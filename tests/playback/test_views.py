@@ -1,6 +1,7 @@
 """The views of the protocol as files."""
 
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from saff_fast.errors import UserError
 from saff_fast.files import read_image, read_json, save_json
 from saff_fast.playback.settings import RenderSettings, open_renderer
+from saff_fast.playback.shot import shot_of
 from saff_fast.playback.views import render_run
 from saff_fast.scene.reader import read_motion_masks
 from saff_fast.segment.renders import read_renders
@@ -52,6 +54,26 @@ def test_every_view_has_the_published_files(trained):
     renders = read_renders(run)
     assert renders.semantics(renders.views[3]).dtype == torch.float16
     assert np.isfinite(renders.flow(renders.views[3], "bwd")).all()
+
+
+def test_textures_are_in_all_views_but_those_that_they_were_taken_from(trained):
+    _, run = trained
+    render_run(run)
+    with_textures = open_renderer(run, RenderSettings(), ["rgb"])
+    bare = replace(with_textures, textures=False)
+    for name, pose, time, expected, other in (
+        (3, 3, 3, bare, with_textures),
+        (HELD_OUT, HELD_OUT, HELD_OUT, with_textures, bare),
+        (6 + 3, 0, 3, with_textures, bare),
+    ):
+        listed = read_json(run / "render" / "views.json")["views"][name]
+        assert (listed["pose"], listed["time"]) == (pose, time)
+        written = read_image(run / "render" / f"{name}_rgb.png").astype(np.float32) / 255
+        shot = shot_of(bare.model, pose, time)
+        maps = [renderer.render(shot, ["rgb"])["rgb"].numpy() for renderer in (expected, other)]
+        errors = [np.abs(written - picture).max() for picture in maps]
+        assert errors[0] < 1 / 255
+        assert errors[1] > 10 / 255
 
 
 def test_views_of_the_same_checkpoint_are_kept(trained):
