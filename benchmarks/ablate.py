@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import scenes
+from command import command
 from rich.console import Console
 from rich.table import Table
 
@@ -45,7 +46,6 @@ ROWS: dict[str, tuple[str, ...]] = {
     "static only where nothing moved": ("loss.static_doubtful=0",),
     "static may be clear": ("loss.static_opaque=0",),
     "static may be thick": ("loss.static_spread=0",),
-    "no vacant": ("loss.vacant=0",),
     "no semantics": ("loss.semantic=0", "loss.saliency=0"),
     "no flow regularisers": ("loss.kinetic=0", "loss.flow_smoothness=0", "loss.flow_magnitude=0"),
     "all levels at once": ("field.coarse_to_fine=0",),
@@ -81,7 +81,7 @@ def main() -> None:
         rows = [
             {"name": name, "keys": ROWS[name], "seeds": options.seeds, "runs": runs} for name, runs in table.items()
         ]
-        about = {"command": " ".join(["python", *sys.argv]), "scene": setting.scene.name, "rows": rows}
+        about = {"command": command(), "scene": setting.scene.name, "rows": rows}
         save_json(options.json, environment(device, BackendConfig().resolved(device.type)) | about)
 
 

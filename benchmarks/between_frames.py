@@ -9,12 +9,12 @@ and in slow motion with a picture between any two. RUN is the run of `saff-fast 
 """
 
 import statistics
-import sys
 from pathlib import Path
 
 import cv2
 import harness
 import numpy as np
+from command import command
 from numpy import ndarray
 from rich.console import Console
 from rich.table import Table
@@ -58,7 +58,7 @@ def main() -> None:
     for speed, values in steady.items():
         print(f"Still pixels of neighbouring pictures, {speed}: {values['mean']:.1f} dB, least {values['least']:.1f}")
     if options.json is not None:
-        about = {"commit": commit(), "command": " ".join(["python", *sys.argv])}
+        about = {"commit": commit(), "command": command()}
         save_json(options.json, about | {"psnr": report, "flicker_psnr": steady})
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from command import command
 from rich.console import Console
 from rich.table import Table
 
@@ -155,9 +156,8 @@ class Report:
         for line in self._skipped:
             print(f"skipped {line['name']}: {line['reason']}")
         if self.options.json is not None:
-            command = " ".join(["python", *sys.argv])
             backend = BackendConfig().resolved(DEVICE.type)
-            document = environment(DEVICE, backend) | {"command": command, "quick": self.options.quick}
+            document = environment(DEVICE, backend) | {"command": command(), "quick": self.options.quick}
             document |= {"rows": [asdict(new) for new in self._rows], "skipped": self._skipped}
             save_json(self.options.json, document)
 

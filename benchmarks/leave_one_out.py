@@ -22,6 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from command import command
+
 from saff_fast.cli.collect import read_relabel
 from saff_fast.config import override
 from saff_fast.errors import UserError
@@ -223,7 +225,7 @@ def main() -> int:
         return 2
     choices = leave_one_out(table)
     text = as_markdown(choices)
-    about = {"commit": commit(), "command": " ".join(["python", *sys.argv])}
+    about = {"commit": commit(), "command": command()}
     scores = {name: [_rounded(found[setting]) for setting in settings] for name, found in table.items()}
     document = about | {"choices": [vars(c) for c in choices], "settings": settings, "scores": scores}
     save_text(options.out.with_suffix(".json"), json.dumps(document) + "\n")  # one line: there are thousands of numbers

@@ -8,10 +8,10 @@ static depth, and the near plane.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
+from command import command
 from svg import Line, plot
 
 from saff_fast.files import save_json, save_text
@@ -37,7 +37,7 @@ def main() -> None:
         name = f"mover_depth_{renders.scene.name.lower()}"
         lines = [Line(label, COLOURS[label], sorted(points.items())) for label, points in depths.items() if points]
         save_text(options.out / f"{name}.svg", plot(f"{renders.scene.name}: depth", "frame", lines, linear_x=True))
-        about = {"commit": commit(), "command": " ".join(["python", *sys.argv]), "scene": renders.scene.name}
+        about = {"commit": commit(), "command": command(), "scene": renders.scene.name}
         save_json(options.out / f"{name}.json", about | {"depths": depths})
         ratios = [depths["movers"][frame] / depths["nearest static"][frame] for frame in depths["movers"]]
         if ratios:

@@ -26,6 +26,7 @@ from pathlib import Path
 import cv2
 import harness
 import numpy as np
+from command import command
 from jaxtyping import Bool, Float
 from numpy import ndarray
 from rich.console import Console
@@ -181,7 +182,7 @@ def print_figures(found: dict[str, Figures]) -> None:
 def write(options: argparse.Namespace, found: dict[str, Figures]) -> None:
     """The figures, the bars, and under which circumstances they were measured."""
     document = environment(harness.DEVICE, BackendConfig().resolved(harness.DEVICE.type))
-    document |= {"command": " ".join(["python", *sys.argv]), "quick": options.quick}
+    document |= {"command": command(), "quick": options.quick}
     document |= {"bars": {"at_most": AT_MOST, "at_least": AT_LEAST}, "figures": found}
     files.save_json(options.json, document)
 

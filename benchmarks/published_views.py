@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import scenes
+from command import command
 from jaxtyping import UInt8
 from numpy import ndarray
 from svg import Line, plot
@@ -153,7 +154,7 @@ def save(path: Path, scene: Path, run: Path, curve: list[Point]) -> None:
     name, config = scene_name(scene), read_config(run)
     published = published_figures(name)
     device = resolve_device(config.train.device)
-    about = {"command": " ".join(["python", *sys.argv]), "scene": name, "published": published}
+    about = {"command": command(), "scene": name, "published": published}
     about |= {"steps": config.train.steps, "curve": [asdict(one) for one in curve]}
     save_json(path, environment(device, BackendConfig().resolved(device.type)) | about)
     minutes = [float(f"{one.seconds / 60:.2g}") for one in curve]

@@ -67,12 +67,3 @@ def static_fit(error: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"]
     typical = still.where(still.isfinite(), errors.median()).clamp_min(1e-6)
     r = error / (9 * typical)
     return StaticFit(1 / (1 + r.square()), (1 + r).rsqrt())
-
-
-def vacant(opacity: Float[Tensor, " n_rays"], attention: Float[Tensor, " n_rays"]) -> Tensor:
-    """Opacity of the dynamic field on its own in front of what is not believed to move.
-
-    Without it the dynamic field keeps haze around movers that blend hides at the times that were seen, and that shows
-    at the times between.
-    """
-    return mean((1 - attention).clamp_min(0) * opacity)

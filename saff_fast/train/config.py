@@ -56,8 +56,6 @@ class LossConfig:
     """Dynamic share present where no motion was seen and the static field or the depth prior is trusted."""
     motion_unfounded: float = 0.06
     """Blend of what is seen where no motion was."""
-    vacant: float = 0.15
-    """Opacity of the dynamic field, at its own and at neighbouring times, in front of what is still."""
 
 
 @dataclass(frozen=True, kw_only=True)

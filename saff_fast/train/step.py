@@ -145,7 +145,6 @@ def _dynamic_terms(
     trusted = moving.attention * targets.depth_confidence
     depth = geometry.depth(outputs.depth, outputs.opacity, targets.depth, trusted)
     terms = {
-        "vacant": config.vacant * separation.vacant(outputs.opacity, moving.attention),
         "dynamic_depth": depth_weight * depth,
         "flow_magnitude": config.flow_magnitude
         * (motion.magnitude(samples.flows_fw, seen) + motion.magnitude(samples.flows_bw, seen)),
@@ -186,7 +185,6 @@ def _warp_terms(model: SceneModel, moving: MovingPart, config: LossConfig) -> di
         trusted = accumulate(seen, trust.unsqueeze(1), part.packed_info)[:, 0]
         errors = reconstruction(outputs, targets.rgb, targets.semantic, targets.saliency, trusted * moving.attention)
         terms |= _weighted_reconstruction(errors, prefix, config.warp, config) | {
-            f"{prefix}vacant": config.vacant * separation.vacant(outputs.opacity, moving.attention),
             f"{prefix}cycle": config.cycle * motion.cycle(flows[i], backs[i], occlusions, seen * exists[i]),
         }
     return terms

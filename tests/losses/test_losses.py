@@ -122,8 +122,3 @@ def test_the_static_field_is_pulled_as_by_the_difference_itself():
 
 def test_where_everything_moves_the_usual_error_is_that_of_all():
     assert math.isclose(separation.static_fit(torch.full((3,), 0.2), torch.ones(3)).explained[0], 81 / 82, rel_tol=1e-5)
-
-
-def test_vacant_counts_only_what_is_still():
-    assert math.isclose(separation.vacant(torch.tensor([0.5, 1.0]), torch.tensor([0.0, 1.0])), 0.25)
-    assert separation.vacant(torch.tensor([1.0]), torch.tensor([1.2])) == 0

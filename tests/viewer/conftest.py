@@ -65,7 +65,6 @@ def trained(tmp_path_factory):
     # In so few steps what moves would not leave the static field, and a sweep would find nothing of it.
     both = [
         "field.static.initial_blend=0.5",
-        "loss.vacant=0",
         "loss.static=0",
         "loss.motion_missing=2",
         "train.first_sweep=1000",
