@@ -88,6 +88,8 @@ def test_two_processes_train_what_one_does(pair):
     for name in expected:
         if name.startswith("field."):
             assert distance(actual[name], expected[name]) < 1e-5, name
+        elif name.startswith("textures."):
+            torch.testing.assert_close(actual[name], expected[name], atol=2e-3, rtol=2e-3)  # float16 of rounding
         elif not name.startswith(("optimiser.", "occupancy.")):
             assert torch.equal(actual[name], expected[name]), name
     seen = [state["occupancy.static_weight"] for state in (actual, expected)]
