@@ -78,10 +78,10 @@ def main() -> None:
     print_table(table)
     if options.json is not None:
         device = resolve_device(setting.config.train.device)
-        rows = [
+        levers = [
             {"name": name, "keys": ROWS[name], "seeds": options.seeds, "runs": runs} for name, runs in table.items()
         ]
-        about = {"command": command(), "scene": setting.scene.name, "rows": rows}
+        about = {"command": command(), "scene": setting.scene.name, "levers": levers}
         save_json(options.json, environment(device, BackendConfig().resolved(device.type)) | about)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import json
 import math
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -182,6 +183,12 @@ def test_report_has_tables_and_plots(benchmark, tmp_path):
     assert time[0][1] == time[1][1]
     assert memory[0][0] < memory[1][0]
     assert memory[0][1] > memory[1][1], "more is higher"
+
+
+def test_the_report_is_that_of_the_committed_results(benchmark, tmp_path):
+    shutil.copytree(FOLDER / "results", tmp_path / "results")
+    benchmark("report").write(tmp_path)
+    assert (tmp_path / "REPORT.md").read_text() == (FOLDER / "REPORT.md").read_text()
 
 
 def test_report_plots_quality_against_time(benchmark, tmp_path):
