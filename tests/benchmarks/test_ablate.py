@@ -30,7 +30,7 @@ def test_every_row_changes_keys_that_there_are(ablate, preset):
 
 def test_only_gaps_beyond_both_spreads_are_marked(ablate):
     first = [{"input": value} for value in (30.0, 30.4)]
-    rows = {31.0: "", 31.2: "*", 29.0: "*"}
+    rows = {30.7: "", 31.0: "*", 29.4: "*"}
     for mean, mark in rows.items():
         runs = [{"input": mean - 0.1}, {"input": mean + 0.1}]
         assert ablate._cell(runs, first, "input").endswith(f"{mark or '0'}"), mean
