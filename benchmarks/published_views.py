@@ -116,10 +116,10 @@ def keep(run: Path) -> None:
 
 def point(run: Path, scene: Scene) -> Point:
     """Score a run on the published views, and on the frames that it was not trained on."""
-    checkpoint, held_out = load_checkpoint(run / "checkpoints"), read_config(run).train.hold_out
+    checkpoint, config = load_checkpoint(run / "checkpoints"), read_config(run).train
     assert checkpoint is not None
     model, frames = load_run(run), scene.images.numpy()
-    if read_config(run).train.textures:  # a snapshot has none of its own
+    if config.textures and model.textures is None:  # a run on its way has none of its own
         scene = scene.to(model.cameras.c2w.device)
         model = replace(model, textures=textures_of(model, scene.images, scene.motion_masks, model.trained))
     renderer = ShotRenderer(model)
@@ -129,7 +129,7 @@ def point(run: Path, scene: Scene) -> Point:
     )
     unseen = [
         score_held_out(picture, opacity, frames, frame)
-        for frame, (picture, opacity) in zip(held_out, renders(renderer, held_out), strict=True)
+        for frame, (picture, opacity) in zip(config.hold_out, renders(renderer, config.hold_out), strict=True)
     ]
     return Point(
         step=checkpoint.step,

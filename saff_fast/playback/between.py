@@ -19,7 +19,7 @@ from torch.nn.functional import avg_pool2d, max_pool2d
 from saff_fast.geometry.projection import project_expected_point
 from saff_fast.ops import splat
 from saff_fast.playback.shot import Shot
-from saff_fast.playback.sums import Part, RaySums
+from saff_fast.playback.sums import TRACE, Part, RaySums
 from saff_fast.train.model import SceneModel
 
 _NEARNESS = 50.0
@@ -27,9 +27,6 @@ _NEARNESS = 50.0
 
 _STEADY_SHARE = 16
 """Rows of the picture by those of the square over which flow is averaged."""
-
-_TRACE = 1e-6
-"""Coverage below which a dynamic part has no colour of its own."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +64,11 @@ def moved_layers(layers: Layers, flow: Float[Tensor, "h w 2"]) -> RaySums:
     dynamic = layers.sums.dynamic
     covered = dynamic["opacity"].clamp_min(0)
     names = [name for name in dynamic if name != "opacity"]
-    values = torch.cat([dynamic[name] for name in names], dim=1) / covered.clamp_min(_TRACE)
-    nearness = torch.exp(-_NEARNESS * (dynamic["t"] / covered.clamp_min(_TRACE)))
+    values = torch.cat([dynamic[name] for name in names], dim=1) / covered.clamp_min(TRACE)
+    nearness = torch.exp(-_NEARNESS * (dynamic["t"] / covered.clamp_min(TRACE)))
     weights = (covered * nearness).view(height, width)
     sums, totals = splat(values.view(height, width, -1), weights, flow)
-    landed, arrived = splat(covered.view(height, width, 1), (covered > _TRACE).view(height, width).to(weights), flow)
+    landed, arrived = splat(covered.view(height, width, 1), (covered > TRACE).view(height, width).to(weights), flow)
     landed = without_cracks(landed[..., 0].clamp(0, 1), arrived).view(-1, 1)
     means = sums.flatten(0, 1) / totals.view(-1, 1).clamp_min(torch.finfo(totals.dtype).tiny)
     columns = (means * landed).split([dynamic[name].shape[1] for name in names], dim=1)
@@ -86,7 +83,7 @@ def steadied(flow: Float[Tensor, "h w 2"], coverage: Float[Tensor, "h w"]) -> Fl
     One camera a time tells the flow of a mover as a whole better than that of each of its pixels, and neighbours that
     part tear the picture.
     """
-    covered = coverage.clamp_min(0) * (coverage > _TRACE)
+    covered = coverage.clamp_min(0) * (coverage > TRACE)
     reach = coverage.shape[0] // _STEADY_SHARE // 2
     sums = torch.cat([flow * covered.unsqueeze(2), covered.unsqueeze(2)], dim=2).permute(2, 0, 1)
     means = avg_pool2d(sums, 2 * reach + 1, stride=1, padding=reach).permute(1, 2, 0)
@@ -112,7 +109,7 @@ def carried(model: SceneModel, shot: Shot, layers: Layers, flow: str, steps: flo
     A point moves on a straight line in the world.
     """
     dynamic = layers.sums.dynamic
-    covered = dynamic["opacity"].clamp_min(_TRACE)
+    covered = dynamic["opacity"].clamp_min(TRACE)
     here, step = dynamic["point"] / covered, dynamic[flow] / covered
     space = model.space
     world = space.to_world(here)

@@ -169,7 +169,7 @@ class ShotRenderer:
         if self.splats(shot.time):
             yield self._splatted(shot, modalities, chosen, stop)
             return
-        n_rows, textures = max(1, self.tile_rays // shot.width), self._textures(shot)
+        n_rows, textures = max(1, self.tile_rays // shot.width), self._textures(shot, channels_for(modalities))
         for top in range(0, shot.height, n_rows):
             rows = min(n_rows, shot.height - top)
             parts = []
@@ -253,7 +253,7 @@ class ShotRenderer:
         chosen: Chosen,
         stop: Callable[[], bool],
     ) -> Layers:
-        parts, textures = [], self._textures(shot)
+        parts, textures = [], self._textures(shot, channels)
         for tile in pixels.split(self.tile_rays):
             if stop():
                 raise Stopped
@@ -268,10 +268,12 @@ class ShotRenderer:
             parts.append(layers.map(partial(_placed, ahead)))
         return Layers.joined(parts)
 
-    def _textures(self, shot: Shot) -> ViewTextures | None:
+    def _textures(self, shot: Shot, channels: frozenset[str]) -> ViewTextures | None:
         """What trained frames show of the surfaces of a shot, if that is to be shown."""
         textures = self.model.textures
-        return None if textures is None or not self.textures else textures.seen_from(shot.c2w[:, 3], shot.time)
+        if textures is None or not self.textures or "rgb" not in channels:
+            return None
+        return textures.seen_from(shot.c2w[:, 3], shot.time)
 
     def _asked(self, rays: ShotRays, time: float, chosen: Chosen, channels: frozenset[str]) -> SampledFields:
         """Both fields at the samples of rays that all look at `time`."""

@@ -17,6 +17,8 @@ from saff_fast.render.renderer import SampledFields
 from saff_fast.types import DynamicOutputs, StaticOutputs
 
 Part = dict[str, Float[Tensor, "n_rays n_channels"]]
+TRACE = 1e-6
+"""Opacity below which a part has no colour and no place of its own."""
 _BOTH: dict[str, Callable[[StaticOutputs | DynamicOutputs], Tensor]] = {
     "rgb": lambda outputs: outputs.rgbs,
     "saliency": lambda outputs: outputs.saliencies.unsqueeze(1),

@@ -2,16 +2,13 @@
 
 from saff_fast.geometry.spaces import NdcSpace
 from saff_fast.playback.rays import ShotRays
-from saff_fast.playback.sums import Part, RaySums
+from saff_fast.playback.sums import TRACE, Part, RaySums
 from saff_fast.render.textures import SurfaceTextures, ViewTextures
-
-_TRACE = 1e-6
-"""Opacity below which a part has no place of its own."""
 
 
 def textured(sums: RaySums, textures: ViewTextures | None, rays: ShotRays, space: NdcSpace) -> RaySums:
     """The same sums, their colours those of the textures where they have some."""
-    if textures is None or "rgb" not in sums.static:
+    if textures is None:
         return sums
     return RaySums(
         _part(sums.static, textures.static, rays, space),
@@ -20,6 +17,6 @@ def textured(sums: RaySums, textures: ViewTextures | None, rays: ShotRays, space
 
 
 def _part(part: Part, textures: SurfaceTextures, rays: ShotRays, space: NdcSpace) -> Part:
-    opacity = part["opacity"].clamp_min(_TRACE)
+    opacity = part["opacity"].clamp_min(TRACE)
     points = space.to_world(rays.rays.origins + part["t"] / opacity * rays.rays.directions)
     return {**part, "rgb": part["opacity"] * textures.onto(points, part["rgb"] / opacity)}

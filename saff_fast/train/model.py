@@ -19,6 +19,7 @@ from saff_fast.render.occupancy import OccupancyConfig, OccupancyGrid
 from saff_fast.render.renderer import Renderer
 from saff_fast.render.sampling import RaySampler, UniformSampler
 from saff_fast.render.textures import FrameTextures
+from saff_fast.train.frames import trained_frames
 
 _AUTO = BackendConfig()
 _CPU = torch.device("cpu")
@@ -79,7 +80,7 @@ class SceneModel:
     @property
     def trained(self) -> list[int]:
         """Frames that were trained on."""
-        return [frame for frame in range(self.n_frames) if frame not in self.held_out]
+        return trained_frames(self.n_frames, self.held_out)
 
     @property
     def renderer(self) -> Renderer:

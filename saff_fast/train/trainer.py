@@ -61,7 +61,7 @@ class Trainer:
         if not self._has_depth:
             scene = replace(scene, depth_confidences=torch.zeros_like(scene.depth_confidences))
         self._scene = scene
-        self._frames = trained_frames(len(scene), config.train)
+        self._frames = trained_frames(len(scene), config.train.hold_out)
         self._own_frames = self._frames[rank() :: n_ranks()]
         backend = asdict(config.backend.resolved(device.type))
         self._facts = {"config": asdict(config), "scene": scene.name, "device": str(device), "backend": backend}
