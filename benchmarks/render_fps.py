@@ -15,14 +15,12 @@ from harness import DEVICE
 from torch import Tensor
 
 from saff_fast.fields.scene_field import FieldConfig
-from saff_fast.geometry.rays import pixel_rays
 from saff_fast.playback.modalities import MODALITIES
 from saff_fast.playback.renderer import ShotRenderer
 from saff_fast.playback.shot import shot_of
 from saff_fast.render.occupancy import OccupancyConfig
 from saff_fast.train.model import SceneModel, build_model
 from saff_fast.train.rendering import load_run
-from saff_fast.types import Rays
 
 SIZES = ((72, 136), (288, 546))
 EVERYTHING = [name for name in MODALITIES if name != "labels"]
@@ -82,13 +80,8 @@ def rows(model: SceneModel, repeats: int) -> list[harness.Row]:
 def rgb(model: SceneModel, pixels: Tensor, frame: int) -> Tensor:
     """Some pixels of the picture alone."""
     chunk = model.occupancy.rays_at_once
-    parts = [model.renderer(rays_of(model, part, frame)).outputs.rgb for part in pixels.split(chunk)]
+    parts = [model.renderer(model.frame_rays(frame, part)).outputs.rgb for part in pixels.split(chunk)]
     return torch.cat(parts)
-
-
-def rays_of(model: SceneModel, pixels: Tensor, frame: int) -> Rays:
-    poses = torch.full((len(pixels),), frame, device=pixels.device)
-    return pixel_rays(model.space, model.cameras, poses, pixels, poses.float())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from harness import Timing
 
 from saff_fast.config import override
 from saff_fast.evaluate.image_metrics import psnr
-from saff_fast.geometry.rays import pixel_rays
 from saff_fast.playback.renderer import ShotRenderer
 from saff_fast.playback.shot import shot_of
 from saff_fast.scene.scene import Scene
@@ -83,8 +82,7 @@ def samples(trainer: Trainer) -> dict[str, float]:
     pixels = model.cameras.pixel_grid()[:: len(frames)]
     counts = []
     for frame in frames:
-        poses = torch.full((len(pixels),), frame, device=pixels.device)
-        marched = model.occupancy.march(pixel_rays(model.space, model.cameras, poses, pixels, poses.float()), None)
+        marched = model.occupancy.march(model.frame_rays(frame, pixels), None)
         counts.append((len(marched.t_starts) / len(pixels), len(marched.dynamic_indices) / len(pixels)))
     every, dynamic = (sum(values) / len(counts) for values in zip(*counts, strict=True))
     return {"samples_per_ray": every, "dynamic_samples_per_ray": dynamic}

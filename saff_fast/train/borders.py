@@ -4,7 +4,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from saff_fast.geometry.rays import pixel_rays
 from saff_fast.render.compositing import static_alone
 from saff_fast.render.occupancy import shell
 from saff_fast.train.model import SceneModel
@@ -41,17 +40,14 @@ def _continued(model: SceneModel, frame: int) -> Bool[Tensor, "x y z"]:
     t, opacity = (values[of_pixel.to(device)] for values in _static_surface(model, frame, border.to(device)))
     pixels = pixels.to(device)
     pixels, t = pixels[opacity > _OPAQUE], t[opacity > _OPAQUE]
-    poses = torch.full((len(pixels),), frame, device=device)
-    rays = pixel_rays(model.space, model.cameras, poses, pixels, poses.float())
-    return shell(rays, t, torch.full_like(t, 1.5 / config.resolution), config)
+    return shell(model.frame_rays(frame, pixels), t, torch.full_like(t, 1.5 / config.resolution), config)
 
 
 def _static_surface(
     model: SceneModel, frame: int, pixels: Float[Tensor, "n 2"]
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     """Ray parameter and opacity of the static field alone."""
-    poses = torch.full((len(pixels),), frame, device=pixels.device)
-    batch = model.renderer(pixel_rays(model.space, model.cameras, poses, pixels, poses.float()))
+    batch = model.renderer(model.frame_rays(frame, pixels))
     alone = static_alone(batch.static, batch.samples, batch.lengths)
     return alone.depth / alone.opacity.clamp_min(1e-6), alone.opacity
 

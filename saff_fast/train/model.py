@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from saff_fast.backends import BackendConfig
@@ -14,12 +15,14 @@ from saff_fast.errors import UserError
 from saff_fast.fields.reference_field import ReferenceField
 from saff_fast.fields.scene_field import FieldConfig, FieldKind, SceneField
 from saff_fast.geometry.cameras import Cameras
+from saff_fast.geometry.rays import pixel_rays
 from saff_fast.geometry.spaces import NdcSpace
 from saff_fast.render.occupancy import OccupancyConfig, OccupancyGrid
 from saff_fast.render.renderer import Renderer
 from saff_fast.render.sampling import RaySampler, UniformSampler
 from saff_fast.render.textures import FrameTextures
 from saff_fast.train.frames import trained_frames
+from saff_fast.types import Rays
 
 _AUTO = BackendConfig()
 _CPU = torch.device("cpu")
@@ -88,6 +91,11 @@ class SceneModel:
         field = self.field
         semantics = field.static_semantics, field.dynamic_semantics
         return Renderer(field.static, field.dynamic, semantics, self.occupancy)
+
+    def frame_rays(self, frame: int, pixels: Float[Tensor, "n 2"]) -> Rays:
+        """Rays through `pixels` (x, y) of a frame, at its time."""
+        poses = torch.full((len(pixels),), frame, device=pixels.device)
+        return pixel_rays(self.space, self.cameras, poses, pixels, poses.float())
 
     def trained_around(self, time: float) -> tuple[int | None, int | None]:
         """The nearest trained frames at or before and at or after `time`; None where there is none."""

@@ -4,7 +4,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from saff_fast.geometry.rays import pixel_rays
 from saff_fast.render.occupancy import shell
 from saff_fast.train.model import SceneModel
 
@@ -26,8 +25,7 @@ def seed_occupancy(
     x, y = pixels.long().unbind(1)
     shells = torch.ones(model.n_frames, n, n, n, dtype=torch.bool, device=pixels.device)
     for frame in frames:
-        poses = torch.full((len(pixels),), frame, device=pixels.device)
-        rays = pixel_rays(model.space, model.cameras, poses, pixels, poses.float())
+        rays = model.frame_rays(frame, pixels)
         confidence = confidences[frame][y, x].clamp(0, 1)
         relative = config.doubtful_band + (config.prior_band - config.doubtful_band) * confidence
         t = depth[frame][y, x]

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saff_fast.distributed import keep_largest
-from saff_fast.geometry.rays import every_few_pixels, pixel_rays
+from saff_fast.geometry.rays import every_few_pixels
 from saff_fast.render.occupancy import SeenSamples
 from saff_fast.train.config import TrainConfig
 from saff_fast.train.model import SceneModel
@@ -61,8 +61,7 @@ def settle(model: SceneModel, own_frames: list[int], config: TrainConfig) -> Non
 
 
 def _look(model: SceneModel, frame: int, pixels: Float[Tensor, "n 2"], jitter: Float[Tensor, " n"] | None) -> None:
-    poses = torch.full((len(pixels),), frame, device=pixels.device)
-    batch = model.renderer(pixel_rays(model.space, model.cameras, poses, pixels, poses.float()), jitter)
+    batch = model.renderer(model.frame_rays(frame, pixels), jitter)
     model.occupancy.observe_static(SeenSamples(batch.positions, batch.static_weights))
     here = batch.positions[batch.samples.dynamic_indices]
     model.occupancy.observe_dynamic(frame, SeenSamples(here, batch.dynamic_weights))

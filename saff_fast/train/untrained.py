@@ -4,7 +4,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saff_fast.geometry.rays import pixel_rays
 from saff_fast.render.occupancy import SeenSamples
 from saff_fast.train.model import SceneModel
 
@@ -38,8 +37,7 @@ def _carried(model: SceneModel, frame: int, sign: int) -> tuple[Float[Tensor, "n
     positions, weights = [], []
     lattice = model.cameras.lattice(max(model.cameras.height, model.occupancy.config.resolution))
     for pixels in lattice.split(model.occupancy.rays_at_once):
-        poses = torch.full((len(pixels),), frame, device=pixels.device)
-        batch = model.renderer(pixel_rays(model.space, model.cameras, poses, pixels, poses.float()))
+        batch = model.renderer(model.frame_rays(frame, pixels))
         flows = batch.dynamic.flows_fw if sign > 0 else batch.dynamic.flows_bw
         moved = batch.positions[batch.samples.dynamic_indices] + flows
         inside = ((moved >= 0) & (moved < 1)).all(-1)

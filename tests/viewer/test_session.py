@@ -70,7 +70,7 @@ def test_a_refinement_ends_with_the_next_wish(session, screen, monkeypatch):
     assert begun.wait(20)
     session.change(lambda look: with_modality(look, "depth"))
     eventually(lambda: session.statistics.wish == session.wish)
-    assert asked[-1]
+    assert True in asked  # not the last: the next refinement may have begun to ask
     monkeypatch.undo()
     final_picture(session)
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_rendered_is_told_and_the_session_goes_on(session, screen
 
 def test_playing_goes_through_the_clip_and_ends(session, screen):
     start(session, rows=36)
-    session.play(20.0, loop=False)
+    session.play(4.0, loop=False)  # more than a second, so that a loaded machine shows some of it, too
     eventually(lambda: screen.times and screen.times[-1] == (5.0, False))
     times = [time for time, _ in screen.times]
     assert times == sorted(times)
