@@ -8,6 +8,10 @@ from torch import Tensor
 
 from saff_fast.losses.reductions import masked_mean, mean, share, whole_batch
 
+_FREE = 0.3
+"""Dynamic share that costs nothing where no motion was seen: leaves in the wind change there, and yet belong to what
+stands still."""
+
 
 def blend_entropy(blends: Float[Tensor, " n_samples"], weights: Float[Tensor, " n_samples"]) -> Tensor:
     """Mean of `-v log v - (1 - v) log(1 - v)` over what is seen: a point is static or dynamic, not half of each."""
@@ -22,9 +26,9 @@ def motion_evidence(
     """Dynamic share that is missing where motion was seen, and that is present where stillness was.
 
     A pixel without evidence of motion is unknown rather than static, unless several frames agree on its depth or the
-    static field explains it: the second term counts as much as that is `known`.
+    static field explains it: the second term counts as much as that is `known`. It begins at a dynamic share of 0.3.
     """
-    return mean(motion * (1 - blend).clamp_min(0)), mean((1 - motion) * known * blend)
+    return mean(motion * (1 - blend).clamp_min(0)), mean((1 - motion) * known * _beyond_free(blend))
 
 
 def motion_unfounded(
@@ -33,7 +37,7 @@ def motion_unfounded(
     motion: Float[Tensor, " n_samples"],
     n_rays: int,
 ) -> Tensor:
-    """Blend of what is seen where no motion was.
+    """Blend of what is seen where no motion was, as far as it is more than 0.3.
 
     Acts on the blend alone, and also where the dynamic field is not asked: most frames see the background beside a
     mover without the mover, and they tell that it is static.
@@ -44,7 +48,12 @@ def motion_unfounded(
         motion: Evidence of motion of the sample's ray.
         n_rays: Number of rays.
     """
-    return share((blends * weights * (1 - motion)).sum(), n_rays)
+    return share((_beyond_free(blends) * weights * (1 - motion)).sum(), n_rays)
+
+
+def _beyond_free(blends: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """0 up to the share that is free, and from there to 1 as the blend goes to 1."""
+    return (blends - _FREE).clamp_min(0) / (1 - _FREE)
 
 
 @dataclass(frozen=True)

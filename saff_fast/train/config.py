@@ -52,7 +52,7 @@ class LossConfig:
     """Static or dynamic, not half of each (`w_entropy`)."""
     motion_missing: float = 0.1
     """Dynamic share missing where motion was seen."""
-    motion_present: float = 0.2
+    motion_present: float = 0.05
     """Dynamic share present where no motion was seen and the static field or the depth prior is trusted."""
     motion_unfounded: float = 0.06
     """Blend of what is seen where no motion was."""

@@ -27,6 +27,7 @@ def test_pixels_that_the_static_field_explains_must_not_be_dynamic(scene_folder,
     scene = read_scene(scene_folder, 36)
     scene.depth_confidences.zero_()
     trainer = Trainer(scene, tmp_path, tiny_config())
+    trainer.model.field.static.initial_blend_logit = 2.0  # more of it than is free
     early, late = (losses(trainer, LossConfig(), progress)["motion_present"] for progress in (0.05, 1.0))
     assert early == 0
     assert late > 0
