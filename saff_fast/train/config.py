@@ -53,9 +53,9 @@ class LossConfig:
     motion_missing: float = 0.1
     """Dynamic share missing where motion was seen."""
     motion_present: float = 0.05
-    """Dynamic share present where no motion was seen and the static field or the depth prior is trusted."""
+    """Dynamic share beyond 0.3 where no motion was seen and the static field or the depth prior is trusted."""
     motion_unfounded: float = 0.06
-    """Blend of what is seen where no motion was."""
+    """Blend beyond 0.3 of what is seen where no motion was."""
 
 
 @dataclass(frozen=True, kw_only=True)
