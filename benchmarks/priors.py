@@ -131,9 +131,8 @@ def point_figures(prepared: PreparedFrames) -> Figures:
         inverse, confidence = dense_depth(prepared, frame, left_out)
         pixels, depths = seen_points(prepared, frame, left_out)
         x, y = np.floor(pixels).astype(int).T
-        inside = (x >= 0) & (x < inverse.shape[1]) & (y >= 0) & (y < inverse.shape[0])
-        ratios.append(inverse[y[inside], x[inside]] * depths[inside])
-        confidences.append(confidence[y[inside], x[inside]])
+        ratios.append(inverse[y, x] * depths)
+        confidences.append(confidence[y, x])
     return depth_figures("points.error", np.concatenate(ratios), np.concatenate(confidences))
 
 

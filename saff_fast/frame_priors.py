@@ -23,6 +23,7 @@ from saff_fast.priors.network_depth import on_scale_of_points
 from saff_fast.priors.networks.depth import DepthNetwork
 from saff_fast.priors.plane_sweep import sweep
 from saff_fast.priors.poses import Reconstruction
+from saff_fast.priors.steady_movers import steady_movers
 from saff_fast.scene import layout, writer
 from saff_fast.scene.reader import read_flow
 
@@ -120,6 +121,12 @@ class PreparedFrames:
     def first_motion(self) -> Sequence[Float[np.ndarray, "height width"]]:
         """Evidence of motion at first sight, 0 to 1."""
         return LazySequence(lambda frame: self._mask(layout.FIRST_MOTION, frame), len(self.names))
+
+    @property
+    def first_inverse_depths(self) -> Sequence[Float[np.ndarray, "height width"]]:
+        """Inverse depths as each frame alone tells them."""
+        folder = self.folder / layout.FIRST_DISPARITY
+        return LazySequence(lambda frame: files.read_npy(folder / f"{self.names[frame]}.npy"), len(self.names))
 
     def moving(self, frame: int, size: tuple[int, int] | None = None) -> Float[np.ndarray, "rows columns"]:
         """Evidence of motion, 0 to 1, averaged over the pixels of another size if one is given."""
@@ -219,37 +226,55 @@ def dense_depth(
     return densify(support, frames.images[frame], moving)
 
 
-def write_depth(frames: PreparedFrames, frame: int) -> None:
-    """Disparity of a frame, and the trust in it."""
+def write_first_depth(frames: PreparedFrames, frame: int) -> None:
+    """Disparity of a frame as it alone tells, and the trust in it."""
     disparity, confidence = dense_depth(frames, frame)
     name = frames.names[frame]
-    writer.write_disparity(frames.folder, name, disparity)
+    writer.write_disparity(frames.folder, name, disparity, layout.FIRST_DISPARITY)
     writer.write_confidence(frames.folder, name, confidence)
+
+
+def first_depth_files(frames: PreparedFrames, frame: int) -> list[Path]:
+    """What `write_first_depth` writes."""
+    parts = layout.FIRST_DISPARITY, layout.CONFIDENCE
+    return [frames.folder / part / f"{frames.names[frame]}.npy" for part in parts]
+
+
+def write_depth(frames: PreparedFrames, frame: int) -> None:
+    """Disparity of a frame, once all frames have been looked at."""
+    disparity = steady_movers(frames.first_inverse_depths, frames.moving, frames.flows, frame)
+    writer.write_disparity(frames.folder, frames.names[frame], disparity)
 
 
 def depth_files(frames: PreparedFrames, frame: int) -> list[Path]:
     """What `write_depth` writes."""
-    return [frames.folder / part / f"{frames.names[frame]}.npy" for part in (layout.DISPARITY, layout.CONFIDENCE)]
+    return [frames.folder / layout.DISPARITY / f"{frames.names[frame]}.npy"]
 
 
 def seen_points(
     frames: PreparedFrames, frame: int, chosen: Bool[np.ndarray, " n_points"] | None = None
 ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, " n"]]:
-    """Pixels (x, y) and depths of the matched points that a frame sees, of all or of the chosen ones."""
+    """Pixels (x, y) and depths of the matched points that a frame sees, of all or of the chosen ones.
+
+    What is matched on a mover, or nearer than anything is looked for, is a wrong match and left out.
+    """
     found = frames.reconstruction
     visible = found.visible[frame] if chosen is None else found.visible[frame] & chosen
     points = torch.from_numpy(found.points[visible])
-    pixels, depths = frames.cameras.project(torch.full((len(points),), frame), points)
-    return pixels.numpy(), depths.numpy()
+    pixels, depths = (x.numpy() for x in frames.cameras.project(torch.full((len(points),), frame), points))
+    height, width = frames.size
+    x, y = np.floor(pixels).astype(int).T
+    right = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (depths * frames.max_inverse_depth >= 1)
+    right[right] = frames.moving(frame, frames.size)[y[right], x[right]] <= 0.5
+    return pixels[right], depths[right]
 
 
 def write_network_depth(frames: PreparedFrames, frame: int, network: DepthNetwork) -> None:
-    """What `write_depth` writes, from a network, which sees the picture at its original size."""
+    """What `write_first_depth` writes, from a network, which sees the picture at its original size."""
     name, found = frames.names[frame], frames.reconstruction
     relative = network(files.read_image(frames.folder / layout.IMAGES / f"{name}.png"))
     relative = cv2.resize(relative, frames.size[::-1], interpolation=cv2.INTER_LINEAR)
     pixels, depths = seen_points(frames, frame)
-    bounds, moving = found.bounds()[frame], frames.moving(frame, frames.size)
-    disparity, confidence = on_scale_of_points(relative, pixels, depths, moving, bounds)
-    writer.write_disparity(frames.folder, name, disparity)
+    disparity, confidence = on_scale_of_points(relative, pixels, depths, found.bounds()[frame])
+    writer.write_disparity(frames.folder, name, disparity, layout.FIRST_DISPARITY)
     writer.write_confidence(frames.folder, name, confidence)

@@ -168,9 +168,10 @@ class _Preparation:
             Stage(
                 "depth",
                 ("sparse", flow, motion, layout.IMAGES, TRAINING_IMAGES),
-                depth,
+                (*depth, layout.FIRST_DISPARITY),
                 self._run_depth,
                 _content(networks.depth_weights) + self._given(*depth),
+                version=2,
             ),
             Stage("semantics", (TRAINING_IMAGES,), semantics, self._run_semantics, features + self._given(*semantics)),
             Stage("saliency", (*semantics, motion), saliency, self._run_saliency, self._given(*saliency)),
@@ -243,11 +244,9 @@ class _Preparation:
         for frame, mask in self._user_masks().items():
             for part in (layout.FIRST_MOTION, layout.MOTION_MASKS):
                 writer.write_motion_mask(self.folder, self.prepared.names[frame], mask, part)
-        n, first = len(frames), frame_priors.first_motion_files
-        n_kept = n - len(self._left(frames, first))
-        self._each(frame_priors.write_first_motion, frames, first, lambda done, _, kept: tell(done, 2 * n, kept))
-        again = frame_priors.write_motion, frames, frame_priors.motion_files
-        self._each(*again, lambda done, _, kept: tell(n + done, 2 * n, n_kept + kept))
+        first, last = self._looks(frames, frame_priors.first_motion_files, tell)
+        self._each(frame_priors.write_first_motion, frames, frame_priors.first_motion_files, first)
+        self._each(frame_priors.write_motion, frames, frame_priors.motion_files, last)
         return "what no static surface and no static point explain"
 
     def _run_depth(self, tell: Tell) -> str:
@@ -255,13 +254,17 @@ class _Preparation:
             self._keep(layout.CONFIDENCE)
             return _KEPT
         frames = range(len(self.prepared.names))
+        first, last = self._looks(frames, frame_priors.first_depth_files, tell)
         if self.networks.depth_weights is not None:
             network = DepthNetwork(self.networks.depth_weights)
             write = partial(frame_priors.write_network_depth, self.prepared, network=network)
-            self._each_here(write, frames, frame_priors.depth_files, tell)
-            return f"{network.name}, on the scale of matched points"
-        self._each(frame_priors.write_depth, frames, frame_priors.depth_files, tell)
-        return "a plane sweep, triangulated flow and matched points"
+            self._each_here(write, frames, frame_priors.first_depth_files, first)
+            made_by = f"{network.name}, on the scale of matched points"
+        else:
+            self._each(frame_priors.write_first_depth, frames, frame_priors.first_depth_files, first)
+            made_by = "a plane sweep, triangulated flow and matched points"
+        self._each(frame_priors.write_depth, frames, frame_priors.depth_files, last)
+        return made_by
 
     def _run_semantics(self, tell: Tell) -> str:
         if self._keep(layout.SEMANTICS):
@@ -339,6 +342,16 @@ class _Preparation:
         for count, item in enumerate(left, start=1):
             task(item)
             tell(kept + count, len(items), kept)
+
+    def _looks(
+        self, frames: Sequence[int], first_files: Callable[[PreparedFrames, int], list[Path]], tell: Tell
+    ) -> tuple[Tell, Tell]:
+        """How the first and the last look at all frames tell how far they are: as halves of the stage's work."""
+        n, n_kept = len(frames), len(frames) - len(self._left(frames, first_files))
+        return (
+            lambda done, _, kept: tell(done, 2 * n, kept),
+            lambda done, _, kept: tell(n + done, 2 * n, n_kept + kept),
+        )
 
     def _left(self, items: Sequence[Item], written: Callable[[PreparedFrames, Item], list[Path]]) -> Sequence[Item]:
         """Items whose files are not all there."""

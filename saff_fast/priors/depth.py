@@ -76,13 +76,11 @@ def fuse(flow: Support, swept: Support) -> Support:
 def add_points(
     support: Support, pixels: Float[np.ndarray, "n_points 2"], depths: Float[np.ndarray, " n_points"]
 ) -> Support:
-    """The support with matched points (pixel x, y; depth along camera z) where they are seen in the frame."""
+    """The support with matched points (pixel x, y, inside of the frame; depth along camera z) where they are seen."""
     inverse, weight = support.inverse_depth.copy(), support.weight.copy()
-    height, width = inverse.shape
     x, y = np.floor(pixels).astype(int).T
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (depths > 0)
-    inverse[y[inside], x[inside]] = 1 / depths[inside]
-    weight[y[inside], x[inside]] = POINT_WEIGHT
+    inverse[y, x] = 1 / depths
+    weight[y, x] = POINT_WEIGHT
     return Support(inverse, weight)
 
 

@@ -21,7 +21,6 @@ def on_scale_of_points(
     relative: Float[np.ndarray, "h w"],
     pixels: Float[np.ndarray, "n_points 2"],
     depths: Float[np.ndarray, " n_points"],
-    moving: Float[np.ndarray, "h w"],
     bounds: Float[np.ndarray, " 2"],
 ) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
     """Inverse depth in the reconstruction's unit, and trust in it, 0 to 1.
@@ -31,17 +30,13 @@ def on_scale_of_points(
 
     Args:
         relative: Inverse depth up to scale and shift, larger is nearer.
-        pixels: Where matched points are seen (x, y), in pixels of `relative`.
-        depths: Their depths along the camera's z; those not in front of the camera do not count.
-        moving: Evidence of motion; points where it is above 1/2 do not count.
+        pixels: Where matched points that stand still are seen (x, y), in pixels of `relative` and inside of it.
+        depths: Their depths along the camera's z.
         bounds: Near and far depth of the frame.
     """
     height, width = relative.shape
     x, y = np.floor(pixels).astype(int).T
-    counts = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (depths > 0)
-    x, y, known = x[counts], y[counts], 1 / depths[counts]
-    still = moving[y, x] <= 0.5
-    x, y, known = x[still], y[still], known[still]
+    known = 1 / depths
     inverse = _aligned(torch.from_numpy(relative), (y, x), torch.from_numpy(known), torch.from_numpy(bounds)).numpy()
     error = np.abs(inverse[y, x] - known) / known
     return inverse, CONFIDENCE * (1 - _spread(error**2 / (error**2 + TOLERANCE**2), x, y, (height, width)))

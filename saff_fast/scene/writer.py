@@ -53,9 +53,11 @@ def write_cameras(
     files.save_json(folder / layout.CAMERAS, camera)
 
 
-def write_disparity(folder: Path, name: str, disparity: Float[ndarray, "height width"]) -> None:
+def write_disparity(
+    folder: Path, name: str, disparity: Float[ndarray, "height width"], part: str = layout.DISPARITY
+) -> None:
     """Write inverse depth at training size."""
-    files.save_npy(folder / layout.DISPARITY / f"{name}.npy", disparity.astype(np.float32))
+    files.save_npy(folder / part / f"{name}.npy", disparity.astype(np.float32))
 
 
 def write_confidence(folder: Path, name: str, confidence: Float[ndarray, "height width"]) -> None:

@@ -24,8 +24,7 @@ def test_movers_and_short_baselines_are_not_trusted(static_world, world_without_
 
 def test_points_count_where_they_are_seen():
     support = Support(np.zeros((4, 6)), np.zeros((4, 6)))
-    pixels = np.array([[2.5, 1.5], [9.0, 1.0], [3.2, 3.9], [0.5, 0.5]])
-    found = add_points(support, pixels, np.array([2.0, 1.0, 4.0, -1.0]))
+    found = add_points(support, np.array([[2.5, 1.5], [3.2, 3.9]]), np.array([2.0, 4.0]))
     assert found.inverse_depth[1, 2] == 0.5
     assert found.inverse_depth[3, 3] == 0.25
     assert (found.weight > 0).sum() == 2
