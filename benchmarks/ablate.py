@@ -42,6 +42,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "no depth prior": ("loss.depth=0",),
     "depth prior to the end": ("loss.depth_end=1",),
     "no motion evidence": ("loss.motion_missing=0", "loss.motion_present=0", "loss.motion_unfounded=0"),
+    "no free dynamic share": ("loss.motion_free=0",),
     "no static render": ("loss.static=0",),
     "static only where nothing moved": ("loss.static_doubtful=0",),
     "static may be clear": ("loss.static_opaque=0",),
@@ -54,6 +55,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "time axis shared": ("field.dynamic.time_axis='shared'",),
     "no sweeps": ("train.first_sweep=1000000",),
     "fewer moving rays": ("train.moving_rays=192",),
+    "rays drawn evenly": ("train.detail_share=0",),
 }
 
 

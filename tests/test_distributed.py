@@ -61,10 +61,10 @@ def _means_are_those_of_the_whole_batch():
     own = separation.static_fit(_parts(values), _parts(motion))
     torch.testing.assert_close(own.explained, _parts(fit.explained))
     torch.testing.assert_close(own.pull, _parts(fit.pull))
-    unfounded = _alone(separation.motion_unfounded, values, mask, motion, 4)
+    unfounded = _alone(separation.motion_unfounded, values, mask, motion, 4, 0.3)
     counts = 3 if distributed.rank() == 0 else 1
     torch.testing.assert_close(
-        separation.motion_unfounded(_parts(values), _parts(mask), _parts(motion), counts), unfounded
+        separation.motion_unfounded(_parts(values), _parts(mask), _parts(motion), counts, 0.3), unfounded
     )
 
 

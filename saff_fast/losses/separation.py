@@ -8,10 +8,6 @@ from torch import Tensor
 
 from saff_fast.losses.reductions import masked_mean, mean, share, whole_batch
 
-_FREE = 0.3
-"""Dynamic share that costs nothing where no motion was seen: leaves in the wind change there, and yet belong to what
-stands still."""
-
 
 def blend_entropy(blends: Float[Tensor, " n_samples"], weights: Float[Tensor, " n_samples"]) -> Tensor:
     """Mean of `-v log v - (1 - v) log(1 - v)` over what is seen: a point is static or dynamic, not half of each."""
@@ -21,14 +17,15 @@ def blend_entropy(blends: Float[Tensor, " n_samples"], weights: Float[Tensor, " 
 
 
 def motion_evidence(
-    blend: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"], known: Float[Tensor, " n_rays"]
+    blend: Float[Tensor, " n_rays"], motion: Float[Tensor, " n_rays"], known: Float[Tensor, " n_rays"], free: float
 ) -> tuple[Tensor, Tensor]:
     """Dynamic share that is missing where motion was seen, and that is present where stillness was.
 
     A pixel without evidence of motion is unknown rather than static, unless several frames agree on its depth or the
-    static field explains it: the second term counts as much as that is `known`. It begins at a dynamic share of 0.3.
+    static field explains it: the second term counts as much as that is `known`. It begins at a share of `free`, below
+    1: leaves in the wind change where no motion was seen, and yet belong to what stands still.
     """
-    return mean(motion * (1 - blend).clamp_min(0)), mean((1 - motion) * known * _beyond_free(blend))
+    return mean(motion * (1 - blend).clamp_min(0)), mean((1 - motion) * known * _beyond(free, blend))
 
 
 def motion_unfounded(
@@ -36,8 +33,9 @@ def motion_unfounded(
     weights: Float[Tensor, " n_samples"],
     motion: Float[Tensor, " n_samples"],
     n_rays: int,
+    free: float,
 ) -> Tensor:
-    """Blend of what is seen where no motion was, as far as it is more than 0.3.
+    """Blend of what is seen where no motion was, as far as it is more than `free`.
 
     Acts on the blend alone, and also where the dynamic field is not asked: most frames see the background beside a
     mover without the mover, and they tell that it is static.
@@ -47,13 +45,14 @@ def motion_unfounded(
         weights: Weight of each sample in its ray, both fields together; carries no gradient.
         motion: Evidence of motion of the sample's ray.
         n_rays: Number of rays.
+        free: Blend that costs nothing, below 1.
     """
-    return share((_beyond_free(blends) * weights * (1 - motion)).sum(), n_rays)
+    return share((_beyond(free, blends) * weights * (1 - motion)).sum(), n_rays)
 
 
-def _beyond_free(blends: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+def _beyond(free: float, blends: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """0 up to the share that is free, and from there to 1 as the blend goes to 1."""
-    return (blends - _FREE).clamp_min(0) / (1 - _FREE)
+    return (blends - free).clamp_min(0) / (1 - free)
 
 
 @dataclass(frozen=True)

@@ -53,9 +53,16 @@ class LossConfig:
     motion_missing: float = 0.1
     """Dynamic share missing where motion was seen."""
     motion_present: float = 0.05
-    """Dynamic share beyond 0.3 where no motion was seen and the static field or the depth prior is trusted."""
+    """Dynamic share beyond `motion_free` where no motion was seen, and the static field or depth prior is trusted."""
     motion_unfounded: float = 0.06
-    """Blend beyond 0.3 of what is seen where no motion was."""
+    """Blend beyond `motion_free` of what is seen where no motion was."""
+    motion_free: float = 0.3
+    """Dynamic share that costs nothing where no motion was seen, in [0, 1): what sways in the wind changes, too."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 <= self.motion_free < 1:
+            raise ValueError(f"motion_free must be in [0, 1), got {self.motion_free}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +77,9 @@ class TrainConfig:
     """Rays a step."""
     moving_rays: int = 768
     """How many of them are drawn where motion is likely; they alone carry the scene-flow losses."""
+    detail_share: float = 0.5
+    """Share of the other rays that is drawn in proportion to the detail of the picture around them; the rest is drawn
+    evenly."""
     learning_rate: float = 1e-2
     """Adam's step size at the start; the published networks have their own (`field.reference.learning_rate`)."""
     learning_rate_end: float = 0.15
@@ -113,6 +123,8 @@ class TrainConfig:
             raise ValueError(f"steps must be at least 1, got {self.steps}")
         if not 0 <= self.moving_rays < self.rays:
             raise ValueError(f"moving_rays must be in [0, rays), got {self.moving_rays} of {self.rays}")
+        if not 0 <= self.detail_share <= 1:
+            raise ValueError(f"detail_share must be in [0, 1], got {self.detail_share}")
         if not 16 <= self.height <= 4320:
             raise ValueError(f"height must be in [16, 4320], got {self.height}")
         if self.warmup_steps < 0:

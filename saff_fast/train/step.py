@@ -108,9 +108,9 @@ def _joint_terms(
     seen = batch.dynamic_weights
     weights = batch.static_weights.index_add(0, where, seen)
     known = torch.maximum(explained, targets.depth_confidence)
-    missing, present = separation.motion_evidence(outputs.blend, targets.motion, known)
+    missing, present = separation.motion_evidence(outputs.blend, targets.motion, known, config.motion_free)
     unfounded = separation.motion_unfounded(
-        batch.static.blends, weights, targets.motion[batch.samples.ray_indices], len(targets)
+        batch.static.blends, weights, targets.motion[batch.samples.ray_indices], len(targets), config.motion_free
     )
     return _weighted_reconstruction(errors, "", 1.0, config) | {
         "depth": depth_weight * depth,

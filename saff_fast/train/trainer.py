@@ -80,7 +80,7 @@ class Trainer:
         self._depth = depth_parameters(scene, self.model.space, inverse_depths)
         if checkpoint is None:
             self._seed_occupancy()
-        self.sampler = PixelSampler(scene, self._depth, self._frames, config.train.seed)
+        self.sampler = PixelSampler(scene, self._depth, self._frames, config.train.seed, config.train.detail_share)
         self._clock, self._session_steps = Stopwatch(seconds), 0
         self._guard = FiniteGuard(device)
         self._counted: SampleBudget | None = None

@@ -93,7 +93,7 @@ def test_entropy_is_least_at_both_ends():
 
 def test_motion_evidence_by_hand():
     missing, present = separation.motion_evidence(
-        torch.tensor([0.25, 0.65, 0.3]), torch.tensor([1.0, 0.0, 0.0]), torch.tensor([1.0, 0.5, 1.0])
+        torch.tensor([0.25, 0.65, 0.3]), torch.tensor([1.0, 0.0, 0.0]), torch.tensor([1.0, 0.5, 1.0]), 0.3
     )
     assert math.isclose(missing, 0.25)
     assert math.isclose(present, 0.25 / 3, rel_tol=1e-6)  # half of the way from 0.3 to 1, half known
@@ -101,14 +101,15 @@ def test_motion_evidence_by_hand():
 
 def test_motion_unfounded_by_hand():
     blends, weights = torch.tensor([0.65, 1.0, 0.2, 1.0]), torch.tensor([1.0, 0.5, 1.0, 1.0])
-    unfounded = separation.motion_unfounded(blends, weights, torch.tensor([0.0, 0.0, 0.0, 1.0]), 2)
+    unfounded = separation.motion_unfounded(blends, weights, torch.tensor([0.0, 0.0, 0.0, 1.0]), 2, 0.3)
     assert math.isclose(unfounded, 0.5, rel_tol=1e-6)
 
 
 def test_a_small_dynamic_share_is_free_where_no_motion_was_seen():
     blends = torch.tensor([0.0, 0.1, 0.29], requires_grad=True)
     still, ones = torch.zeros(3), torch.ones(3)
-    loss = separation.motion_evidence(blends, still, ones)[1] + separation.motion_unfounded(blends, ones, still, 3)
+    present = separation.motion_evidence(blends, still, ones, 0.3)[1]
+    loss = present + separation.motion_unfounded(blends, ones, still, 3, 0.3)
     loss.backward()
     assert loss.item() == 0
     torch.testing.assert_close(blends.grad, torch.zeros(3))
