@@ -46,10 +46,11 @@ GRID = (
     "quorum=0.3,0.7",
     "merge_cosine=0.3,0.5,0.7",
     "rim_dynamic=0.3,0.4",
+    "claim_dynamic=0,0.5",
     "companion_quorum=0,0.7",
 )
 _CLUSTERING = ("device", "kmeans", "sample_interval", "sample", "n_refits", "elbow_ratio", "k_max")
-_REFINING = ("rim_dynamic", "companion_quorum", "min_component")
+_REFINING = ("rim_dynamic", "claim_dynamic", "companion_quorum", "min_component")
 _TITLES = {"fg_iou": "fg IoU", "ari": "ARI", "fg_ari": "fg-ARI"}
 
 Setting = tuple[str, ...]

@@ -54,6 +54,9 @@ class SegmentConfig:
     """Object pixels that move less than this, relative to the dynamic share that a fifth of the most dynamic object
     exceeds, leave where they connect to the background, and so do objects that are but the rim of others; 0 keeps all
     (published)."""
+    claim_dynamic: float = 0.5
+    """Background pixels that move more than this, relative to the same, are of the object whose semantics are nearest:
+    a small mover may share a cluster with what stands still. 0 leaves them, as `evidence = "saliency"` does."""
     companion_quorum: float = 0.7
     """What stands still belongs to an object that it touches, at its depth and in front of what is beside it, in this
     share of the views that see it; 0 leaves companions out (published)."""
@@ -72,6 +75,7 @@ class SegmentConfig:
             "oracle_share",
             "min_label_share",
             "rim_dynamic",
+            "claim_dynamic",
             "companion_quorum",
             "min_component",
         ):
@@ -103,6 +107,7 @@ PUBLISHED = SegmentConfig(
     quorum_of="all",
     min_label_share=0.0,
     rim_dynamic=0.0,
+    claim_dynamic=0.0,
     companion_quorum=0.0,
     min_component=0.0,
 )

@@ -80,18 +80,19 @@ def _object_labels(
         view: One of its views.
         labels: Cluster of each pixel.
         model: What makes clusters and objects of pixels.
-        config: How the rim and small pieces are treated.
+        config: How the rim, movers that are in no object, and small pieces are treated.
     """
     clusters, objects = model
+    chosen = torch.nonzero(objects.ids <= objects.n_objects)[:, 0]
+    if not objects.n_objects:
+        return np.zeros(labels.shape, np.int64)
+    nearest = clusters.nearest(renders, view, chosen)
+    evidence = read_evidence(renders, view, config.evidence)
+    if config.claim_dynamic and config.evidence != "saliency":
+        least = max(config.claim_dynamic * float(objects.dynamic[chosen].max()), objects.threshold)
+        labels = nearest.where((objects.ids[labels] > objects.n_objects) & (evidence > least), labels)
     merged = objects.ids[labels]
     final = torch.where(merged <= objects.n_objects, merged, 0).numpy()
-    if not objects.n_objects:
-        return final
-    chosen = torch.nonzero(objects.ids <= objects.n_objects)[:, 0]
-    nearest = objects.ids[clusters.nearest(renders, view, chosen)].numpy()
     enough = config.rim_dynamic * objects.dynamic[labels]
-    dynamic, evident = (
-        (values >= enough).numpy() & (final > 0)
-        for values in (renders.dynamic(view), read_evidence(renders, view, config.evidence))
-    )
-    return refine(final, nearest, moving(dynamic, evident), min_component=config.min_component)
+    dynamic, evident = ((values >= enough).numpy() & (final > 0) for values in (renders.dynamic(view), evidence))
+    return refine(final, objects.ids[nearest].numpy(), moving(dynamic, evident), min_component=config.min_component)

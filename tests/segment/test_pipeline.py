@@ -71,6 +71,29 @@ def test_where_the_dynamic_share_is_hollow_evidence_keeps_the_rim(run, seen_to_m
     assert (found[hollow].mean() < 0.1) != kept
 
 
+@pytest.mark.parametrize(("claim", "found"), [(0.5, True), (0.0, False)])
+def test_a_small_mover_whose_semantics_are_those_of_the_background_is_of_the_nearest_object(run, views, claim, found):
+    """Six by six pixels at the left of two input views have the background's features, and a little of an object's."""
+    generator = torch.Generator().manual_seed(3)
+    embeddings = torch.linalg.qr(torch.randn(64, 4, generator=generator)).Q.T
+    for view in views[1:3]:
+        path = run / "render" / f"{view['id']}_dino.pt"
+        features = torch.load(path, weights_only=True)
+        features[15:21, 1:7] += (0.04 * embeddings[MOVER_B]).half()
+        torch.save(features, path)
+        for kind, value in (("blend", 200), ("sal", 200)):
+            picture = read_labels(run / "render" / f"{view['id']}_{kind}.png").astype(np.uint8)
+            picture[15:21, 1:7] = value
+            write_image(run / "render" / f"{view['id']}_{kind}.png", picture)
+    assert segment_run(run, replace(CONFIG, claim_dynamic=claim)).n_objects == 2
+    maps = read_maps(run, "final", views)
+    object_b = int(maps[0][18, 30])
+    assert object_b > 0
+    for time in (1, 2):
+        assert (maps[time][16:20, 2:6] == (object_b if found else 0)).all()
+    assert (maps[0][15:21, 1:7] == 0).all()
+
+
 def test_published_evidence_also_elects_the_static_object(run, views):
     segment_run(run, replace(CONFIG, evidence="saliency", rim_dynamic=0.0))
     found = read_maps(run, "final", views)
