@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from saff_fast.backends import BackendConfig
@@ -92,9 +92,9 @@ class SceneModel:
         semantics = field.static_semantics, field.dynamic_semantics
         return Renderer(field.static, field.dynamic, semantics, self.occupancy)
 
-    def frame_rays(self, frame: int, pixels: Float[Tensor, "n 2"]) -> Rays:
-        """Rays through `pixels` (x, y) of a frame, at its time."""
-        poses = torch.full((len(pixels),), frame, device=pixels.device)
+    def frame_rays(self, frames: int | Int[Tensor, " n"], pixels: Float[Tensor, "n 2"]) -> Rays:
+        """Rays through `pixels` (x, y) of a frame, or of one frame each, at its time."""
+        poses = torch.full((len(pixels),), frames, device=pixels.device) if isinstance(frames, int) else frames
         return pixel_rays(self.space, self.cameras, poses, pixels, poses.float())
 
     def trained_around(self, time: float) -> tuple[int | None, int | None]:

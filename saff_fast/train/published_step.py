@@ -7,7 +7,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from saff_fast.distributed import largest
-from saff_fast.geometry.rays import pixel_rays
 from saff_fast.losses import published
 from saff_fast.losses.geometry import LEAST_OPACITY
 from saff_fast.losses.reconstruction import reconstruction
@@ -55,7 +54,7 @@ def batch_losses(
         capacity: Lengths of the sample buffers, as `ops.march` takes them; without it they are as long as needed.
     """
     phase = config.phase(moment)
-    rays = pixel_rays(model.space, model.cameras, targets.frames, targets.pixels, targets.frames.float())
+    rays = model.frame_rays(targets.frames, targets.pixels)
     samples = model.occupancy.march(rays, jitter, capacity)
     noise = DensityNoise.of(jitter, moment.step, samples, _CUBE_EDGE * config.noise_std)
     batch = model.renderer.render(rays, samples, noise.draw(_JOINT))

@@ -8,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saff_fast.distributed import largest
-from saff_fast.geometry.rays import pixel_rays
 from saff_fast.losses import geometry, motion, separation
 from saff_fast.losses.reconstruction import reconstruction
 from saff_fast.losses.reductions import masked_mean, mean
@@ -65,8 +64,7 @@ def batch_losses(
         progress: Share of the run that is done, 0 to 1.
         budget: Lengths of the sample buffers; without one they are as long as needed.
     """
-    frames = targets.frames.float()
-    rays = pixel_rays(model.space, model.cameras, targets.frames, targets.pixels, frames)
+    rays = model.frame_rays(targets.frames, targets.pixels)
     batch = model.renderer(rays, jitter, budget.capacity if budget else None)
     depth_weight = config.depth * config.depth_end**progress
     squares = batch.lengths[1].square().unsqueeze(1)

@@ -16,7 +16,6 @@ from saff_fast.distributed import (
     rank,
     together,
 )
-from saff_fast.geometry.rays import pixel_rays
 from saff_fast.geometry.spaces import NdcSpace
 from saff_fast.scene.sampler import PixelSampler
 from saff_fast.scene.scene import Scene
@@ -199,7 +198,7 @@ class Trainer:
             return None
         if self._counted is None:
             model, targets = self.model, batch.targets
-            rays = pixel_rays(model.space, model.cameras, targets.frames, targets.pixels, targets.frames.float())
+            rays = model.frame_rays(targets.frames, targets.pixels)
             self._counted = SampleBudget.of(model.occupancy.march(rays, batch.jitter), batch.n_moving)
         return self._counted
 

@@ -2,7 +2,6 @@
 
 import torch
 
-from saff_fast.geometry.rays import pixel_rays
 from saff_fast.scene.reader import read_scene
 from saff_fast.train.budget import SampleBudget
 from saff_fast.train.config import LossConfig
@@ -84,7 +83,7 @@ def gradients(trainer, budget):
 def counted(trainer):
     targets, generator = trainer.sampler.sample(0, 300, 100)
     model, jitter = trainer.model, torch.rand(300, generator=generator)
-    rays = pixel_rays(model.space, model.cameras, targets.frames, targets.pixels, targets.frames.float())
+    rays = model.frame_rays(targets.frames, targets.pixels)
     return SampleBudget.of(model.occupancy.march(rays, jitter), 100)
 
 
