@@ -56,7 +56,8 @@ class SegmentConfig:
     (published)."""
     claim_dynamic: float = 0.5
     """Background pixels that move more than this, relative to the same, are of the object whose semantics are nearest:
-    a small mover may share a cluster with what stands still. 0 leaves them, as `evidence = "saliency"` does."""
+    a small mover may share a cluster with what stands still. 0 leaves them, as an oracle and
+    `evidence = "saliency"` do."""
     companion_quorum: float = 0.7
     """What stands still belongs to an object that it touches, at its depth and in front of what is beside it, in this
     share of the views that see it; 0 leaves companions out (published)."""

@@ -88,9 +88,7 @@ def _object_labels(
         return np.zeros(labels.shape, np.int64)
     nearest = clusters.nearest(renders, view, chosen)
     evidence = read_evidence(renders, view, config.evidence)
-    if config.claim_dynamic and config.evidence != "saliency":
-        least = max(config.claim_dynamic * float(objects.dynamic[chosen].max()), objects.threshold)
-        labels = nearest.where((objects.ids[labels] > objects.n_objects) & (evidence > least), labels)
+    labels = nearest.where((objects.ids[labels] > objects.n_objects) & (evidence > objects.claim), labels)
     merged = objects.ids[labels]
     final = torch.where(merged <= objects.n_objects, merged, 0).numpy()
     enough = config.rim_dynamic * objects.dynamic[labels]

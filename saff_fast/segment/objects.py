@@ -1,5 +1,6 @@
 """From clusters to objects: vote, merge, numbering."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -32,6 +33,8 @@ class Objects:
     dynamic: Float[Tensor, " k"]
     """What the dynamic share of each cluster's pixels is to be compared with: that of the most dynamic object, where
     objects are what moves, else its own, where it is highest."""
+    claim: float
+    """Evidence above which a pixel of another cluster is of an object, the nearest; infinite where none is."""
 
 
 def find_objects(
@@ -75,8 +78,11 @@ def find_objects(
     for view in views:
         areas += torch.bincount(roots[labels[view.id]].reshape(-1), minlength=k)
     dynamic = _high_dynamic(renders, views, labels, k)
+    claim = math.inf
     if oracle is None and config.evidence != "saliency" and elected.any():
         dynamic[elected] = dynamic[elected].max()
+        if config.claim_dynamic:
+            claim = max(config.claim_dynamic * float(dynamic[elected].max()), threshold)
     is_root = roots == singles
     order = sorted(singles[is_root].tolist(), key=lambda c: (not elected[c], -int(areas[c]), c))
     numbers = torch.zeros(k, dtype=torch.int64)
@@ -88,6 +94,7 @@ def find_objects(
         votes,
         threshold,
         dynamic,
+        claim,
     )
 
 

@@ -251,7 +251,7 @@ def test_priors_of_a_real_scene(small_priors, tmp_path):
     assert {"saliency.auc", "points.error", "points.sure", "points.unsure"} <= figures.keys()
     prepared = small_priors.PreparedFrames(tmp_path / "scene", 36)
     chosen = small_priors.held_out(len(prepared.reconstruction.points))
-    assert len(small_priors.seen_points(prepared, 1, chosen)[1]) == chosen.sum()
+    assert 0 < len(small_priors.seen_points(prepared, 1, chosen)[1]) <= chosen.sum()  # those on movers are left out
 
 
 def test_points_left_out_are_a_tenth_and_the_trusted_half_is_told_apart(benchmark):
