@@ -50,7 +50,7 @@ GRID = (
     "companion_quorum=0,0.7",
 )
 _CLUSTERING = ("device", "kmeans", "sample_interval", "sample", "n_refits", "elbow_ratio", "k_max")
-_REFINING = ("rim_dynamic", "claim_dynamic", "companion_quorum", "min_component")
+_REFINING = ("evidence", "rim_dynamic", "companion_quorum", "min_component")
 _TITLES = {"fg_iou": "fg IoU", "ari": "ARI", "fg_ari": "fg-ARI"}
 
 Setting = tuple[str, ...]
@@ -127,7 +127,7 @@ class Scene:
         objects = find_objects(self.renders, inputs, labels, clusters, config)
         is_object = objects.ids <= objects.n_objects
         refining = tuple(getattr(config, name) for name in _REFINING)
-        outcome = (key, tuple((objects.ids * is_object).tolist()), refining)
+        outcome = (key, tuple((objects.ids * is_object).tolist()), objects.claim, refining)
         if outcome not in self._known:
             self._known[outcome] = self._scores(labels, (clusters, objects), config)
         return self._known[outcome]

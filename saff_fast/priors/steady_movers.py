@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from saff_fast.priors.depth import NEIGHBOURS
-from saff_fast.priors.flow import FrameFlows
+from saff_fast.priors.flow import FrameFlows, warp
 
 MIN_SHARE = 0.25
 """Share of a mover's pixels that flow has to lead to a neighbour's movers for that neighbour to have a say."""
@@ -52,9 +52,5 @@ def _carried(
 ) -> tuple[Float[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
     """Another frame's inverse depth where flow leads each pixel of a frame, and where it leads surely, to a mover."""
     flow, sure = flows.between(frame, other)
-    height, width = inverse_depth.shape
-    y, x = np.indices((height, width))
-    x, y = (np.rint(at).astype(int) for at in (x + flow[..., 0], y + flow[..., 1]))
-    sure = sure & (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    x, y = x.clip(0, width - 1), y.clip(0, height - 1)
-    return inverse_depth[y, x], sure & (moving[y, x] > 0.5)
+    carried, moves = (warp(values, flow, cv2.INTER_NEAREST) for values in (inverse_depth, moving))
+    return carried, sure & (moves > 0.5)

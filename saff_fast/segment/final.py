@@ -83,9 +83,9 @@ def _object_labels(
         config: How the rim, movers that are in no object, and small pieces are treated.
     """
     clusters, objects = model
-    chosen = torch.nonzero(objects.ids <= objects.n_objects)[:, 0]
     if not objects.n_objects:
         return np.zeros(labels.shape, np.int64)
+    chosen = torch.nonzero(objects.ids <= objects.n_objects)[:, 0]
     nearest = clusters.nearest(renders, view, chosen)
     evidence = read_evidence(renders, view, config.evidence)
     labels = nearest.where((objects.ids[labels] > objects.n_objects) & (evidence > objects.claim), labels)
