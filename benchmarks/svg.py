@@ -7,6 +7,8 @@ from html import escape
 
 WIDTH, HEIGHT = 420, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 16, 32, 44
+_LETTER, _ROW = 7, 15
+"""Pixels from letter to letter, and from line to line of the legend, roughly."""
 
 
 @dataclass(frozen=True)
@@ -75,26 +77,44 @@ def plot(title: str, x_label: str, lines: Sequence[Line], linear_x: bool = False
         y = y_axis(value)
         parts.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
         parts.append(_text(_LEFT - 6, y + 4, f"{value:g}", "end"))
-    for value in [x for x in along if x % 5 == 0] if linear_x else along:
+    for value in _apart([x for x in along if x % 5 == 0] if linear_x else along, x_axis):
         parts.append(_text(x_axis(value), HEIGHT - _BOTTOM + 16, f"{value:g}", "middle"))
-    legend = _free_rows([y_axis(y) for _, y in points], 15 * len(lines))
+    left, top, anchor = _free_place([(x_axis(x), y_axis(y)) for x, y in points], [line.label for line in lines])
     for line in lines:
         places = [(x_axis(x), y_axis(y)) for x, y in line.points]
         joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(f'<polyline points="{joined}" fill="none" stroke="{line.colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{line.colour}"/>' for x, y in places]
     for i, line in enumerate(lines):
-        parts.append(_text(_LEFT + 6, legend + 12 + 15 * i, line.label, "start", colour=line.colour))
+        parts.append(_text(left, top + 12 + _ROW * i, line.label, anchor, colour=line.colour))
     size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
     background = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>'
     body = "\n".join([background, *parts])
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">\n{body}\n</svg>\n'
 
 
-def _free_rows(taken: Sequence[float], height: float) -> float:
-    """Top of that many rows at the top, in the middle or at the bottom, wherever fewest points are."""
-    room = HEIGHT - _BOTTOM - _TOP - height
-    return min((_TOP, _TOP + room / 2, _TOP + room), key=lambda top: sum(top <= y <= top + height for y in taken))
+def _apart(values: Sequence[float], axis: _Axis) -> list[float]:
+    """The last of these values, and before it those whose labels do not touch the next."""
+    kept: list[float] = []
+    for value in reversed(values):
+        letters = len(f"{value:g} {kept[-1]:g}") if kept else 0
+        if not kept or axis(kept[-1]) - axis(value) >= _LETTER * letters / 2:
+            kept.append(value)
+    return kept[::-1]
+
+
+def _free_place(points: Sequence[tuple[float, float]], labels: Sequence[str]) -> tuple[float, float, str]:
+    """Where the legend covers fewest points: its x, its top, and how its lines are anchored."""
+    width, height = _LETTER * max(map(len, labels)), _ROW * len(labels)
+    left, right, room = _LEFT + 6, WIDTH - _RIGHT - 6, HEIGHT - _BOTTOM - _TOP - height
+
+    def covered(place: tuple[float, float, str]) -> int:
+        x, top, anchor = place
+        begin = x if anchor == "start" else x - width
+        return sum(begin <= px <= begin + width and top <= py <= top + height for px, py in points)
+
+    tops = (_TOP, _TOP + room / 2, _TOP + room)
+    return min(((x, top, a) for x, a in ((left, "start"), (right, "end")) for top in tops), key=covered)
 
 
 def _text(x: float, y: float, text: str, anchor: str, weight: str = "normal", colour: str = "#333") -> str:

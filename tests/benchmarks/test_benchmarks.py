@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -318,3 +319,20 @@ def test_the_other_run_marches_every_cell(benchmark, tmp_path, monkeypatch):
     assert figures["every_cell_samples_per_ray"] == 16  # the preset's steps
     assert figures["every_cell_dynamic_samples_per_ray"] == 16
     assert figures["samples_per_ray"] < 16
+
+
+def test_labels_of_a_plot_neither_touch_nor_cover_points(benchmark):
+    svg = benchmark("svg")
+    rising = [(15.0 * 1.1**k, 20.0 + k) for k in range(20)]
+    root = ElementTree.fromstring(svg.plot("title", "seconds", [svg.Line("a long label of a line", "#000", rising)]))
+    texts = list(root.iter("{http://www.w3.org/2000/svg}text"))
+    ticks = [(float(text.attrib["x"]), text.text) for text in texts if text.attrib["y"] == f"{svg.HEIGHT - 28:.1f}"]
+    assert len(ticks) > 3
+    assert all(b - a >= 3 * len(left + right) for (a, left), (b, right) in pairwise(ticks))
+    assert float(ticks[-1][1]) == pytest.approx(rising[-1][0], rel=1e-3)
+    (label,) = (text for text in texts if text.text == "a long label of a line")
+    x, y = float(label.attrib["x"]), float(label.attrib["y"])
+    begin, end = (x, x + 140) if label.attrib["text-anchor"] == "start" else (x - 140, x)
+    circles = root.iter("{http://www.w3.org/2000/svg}circle")
+    places = [(float(node.attrib["cx"]), float(node.attrib["cy"])) for node in circles]
+    assert not any(begin < cx < end and y - 10 < cy < y for cx, cy in places)
