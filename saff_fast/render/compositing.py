@@ -98,6 +98,16 @@ def static_alone(
     return StaticRays(sums[:, 0], sums[:, 1], sums[:, 2:5], sums[:, 5:])
 
 
+def weights_of_static_alone(
+    static: StaticOutputs,
+    samples: PackedSamples,
+    lengths: tuple[Float[Tensor, " n_samples"], Float[Tensor, " n_samples"]],
+) -> Float[Tensor, " n_samples"]:
+    """Weight of each sample in the static field alone; carries no gradient."""
+    emission = Emission(rectified(static.sigmas), ())
+    return composite(emission, *lengths, samples.packed_info, with_weights=True).weights
+
+
 def dynamic_rgb(
     dynamic: DynamicOutputs,
     samples: PackedSamples,

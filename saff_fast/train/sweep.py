@@ -6,6 +6,7 @@ from torch import Tensor
 
 from saff_fast.distributed import keep_largest
 from saff_fast.geometry.rays import every_few_pixels
+from saff_fast.render.compositing import weights_of_static_alone
 from saff_fast.render.occupancy import SeenSamples
 from saff_fast.train.config import TrainConfig
 from saff_fast.train.model import SceneModel
@@ -62,6 +63,8 @@ def settle(model: SceneModel, own_frames: list[int], config: TrainConfig) -> Non
 
 def _look(model: SceneModel, frame: int, pixels: Float[Tensor, "n 2"], jitter: Float[Tensor, " n"] | None) -> None:
     batch = model.renderer(model.frame_rays(frame, pixels), jitter)
-    model.occupancy.observe_static(SeenSamples(batch.positions, batch.static_weights))
+    # What a mover hides from every frame counts as seen, too: from elsewhere it is not hidden.
+    alone = weights_of_static_alone(batch.static, batch.samples, batch.lengths)
+    model.occupancy.observe_static(SeenSamples(batch.positions, torch.maximum(batch.static_weights, alone)))
     here = batch.positions[batch.samples.dynamic_indices]
     model.occupancy.observe_dynamic(frame, SeenSamples(here, batch.dynamic_weights))
