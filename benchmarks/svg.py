@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 WIDTH, HEIGHT = 420, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 16, 32, 44
@@ -79,9 +80,9 @@ def plot(title: str, x_label: str, lines: Sequence[Line], linear_x: bool = False
         parts.append(_text(_LEFT - 6, y + 4, f"{value:g}", "end"))
     for value in _apart([x for x in along if x % 5 == 0] if linear_x else along, x_axis):
         parts.append(_text(x_axis(value), HEIGHT - _BOTTOM + 16, f"{value:g}", "middle"))
-    left, top, anchor = _free_place([(x_axis(x), y_axis(y)) for x, y in points], [line.label for line in lines])
-    for line in lines:
-        places = [(x_axis(x), y_axis(y)) for x, y in line.points]
+    drawn = [[(x_axis(x), y_axis(y)) for x, y in line.points] for line in lines]
+    left, top, anchor = _free_place(drawn, [line.label for line in lines])
+    for line, places in zip(lines, drawn, strict=True):
         joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(f'<polyline points="{joined}" fill="none" stroke="{line.colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{line.colour}"/>' for x, y in places]
@@ -103,8 +104,9 @@ def _apart(values: Sequence[float], axis: _Axis) -> list[float]:
     return kept[::-1]
 
 
-def _free_place(points: Sequence[tuple[float, float]], labels: Sequence[str]) -> tuple[float, float, str]:
-    """Where the legend covers fewest points: its x, its top, and how its lines are anchored."""
+def _free_place(lines: Sequence[Sequence[tuple[float, float]]], labels: Sequence[str]) -> tuple[float, float, str]:
+    """Where the legend covers least of the lines: its x, its top, and how its lines are anchored."""
+    points = [point for line in lines for point in _along(line)]
     width, height = _LETTER * max(map(len, labels)), _ROW * len(labels)
     left, right, room = _LEFT + 6, WIDTH - _RIGHT - 6, HEIGHT - _BOTTOM - _TOP - height
 
@@ -113,8 +115,15 @@ def _free_place(points: Sequence[tuple[float, float]], labels: Sequence[str]) ->
         begin = x if anchor == "start" else x - width
         return sum(begin <= px <= begin + width and top <= py <= top + height for px, py in points)
 
-    tops = (_TOP, _TOP + room / 2, _TOP + room)
+    tops = [_TOP + room * share / 8 for share in range(9)]
     return min(((x, top, a) for x, a in ((left, "start"), (right, "end")) for top in tops), key=covered)
+
+
+def _along(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Points of a line, and nineteen between each two."""
+    shares = [k / 20 for k in range(20)]
+    between = [(x + k * (u - x), y + k * (v - y)) for (x, y), (u, v) in pairwise(line) for k in shares]
+    return [*between, *line[-1:]]
 
 
 def _text(x: float, y: float, text: str, anchor: str, weight: str = "normal", colour: str = "#333") -> str:
