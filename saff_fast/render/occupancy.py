@@ -65,8 +65,9 @@ class OccupancyGrid(nn.Module):
     A ray of frame k marches through static or dynamic[k] cells; a union over all times would spend most samples on
     where things have been. The grid starts as a shell around the depth prior (`seed`), its *candidates*. From time to
     time a sweep renders every trained frame and each cell remembers the largest weight that it had in any ray
-    (`observe_*`); cells that are empty, or hidden behind something opaque, fade and are dropped. Memory fades slowly
-    and neighbours of seen cells stay, so no cell is lost because rays happened to miss it, and surfaces can still move.
+    (`observe_*`); cells that are empty, or hidden behind something opaque, fade and are dropped; a static cell counts
+    as hidden only behind what is static, since movers leave. Memory fades slowly and neighbours of seen cells stay, so
+    no cell is lost because rays happened to miss it, and surfaces can still move.
 
     At times without a training frame the dynamic field is only known where scene flow led to it: those slices hold
     exactly the cells that they were told of (`observe_untrained`), without the neighbours, which nothing has shaped.

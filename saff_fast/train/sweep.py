@@ -41,7 +41,7 @@ def look_around(
 
 @torch.no_grad()
 def settle(model: SceneModel, own_frames: list[int], config: TrainConfig) -> None:
-    """Leave the occupancy grid with the cells that trained frames show something in, and no others.
+    """Leave the occupancy grid with the cells that trained frames show something in, and what movers hide there.
 
     At the end of a run surfaces move no more, and cells beside them, which were kept so that they can, cost a third of
     the samples of every picture. Rays are as dense as cells.
