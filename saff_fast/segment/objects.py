@@ -80,9 +80,10 @@ def find_objects(
     dynamic = _high_dynamic(renders, views, labels, k)
     claim = math.inf
     if oracle is None and config.evidence != "saliency" and elected.any():
-        dynamic[elected] = dynamic[elected].max()
+        highest = dynamic[elected].max()
+        dynamic[elected] = highest
         if config.claim_dynamic:
-            claim = max(config.claim_dynamic * float(dynamic[elected].max()), threshold)
+            claim = max(config.claim_dynamic * float(highest), threshold)
     is_root = roots == singles
     order = sorted(singles[is_root].tolist(), key=lambda c: (not elected[c], -int(areas[c]), c))
     numbers = torch.zeros(k, dtype=torch.int64)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -6,6 +8,7 @@ from saff_fast.fields.scene_field import FieldConfig
 from saff_fast.fields.static_field import StaticFieldConfig
 from saff_fast.preparation import prepare_synthetic
 from saff_fast.render.occupancy import OccupancyConfig
+from saff_fast.scene.reader import read_scene
 from saff_fast.train.config import ExperimentConfig, TrainConfig
 from saff_fast.train.run import train
 from saff_fast.train.trainer import Trainer
@@ -36,6 +39,22 @@ def _tiny_config(steps=12, **train):
 def tiny_config():
     """Makes configurations that differ in `TrainConfig` fields only."""
     return _tiny_config
+
+
+@pytest.fixture
+def swept(scene_folder, tmp_path, tiny_config):
+    """Makes models of two opaque fields, one of which has every picture for itself, after looking around."""
+
+    def make(dynamic):
+        config = replace(tiny_config(sweep_rays=2000), occupancy=OccupancyConfig(resolution=64, n_steps=64))
+        model = (trainer := Trainer(read_scene(scene_folder, 36), tmp_path, config)).model
+        model.field.static.log_initial_density = model.field.dynamic.log_initial_density = 6.0
+        model.field.static.initial_blend_logit = 20.0 if dynamic else -20.0
+        for _ in range(6):  # until what is not seen is dropped
+            trainer.sweep(torch.Generator().manual_seed(0))
+        return model
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -1,26 +1,11 @@
 """Static surfaces beyond what trained frames saw."""
 
-from dataclasses import replace
-
 import torch
 
 from saff_fast.geometry.rays import pixel_rays
-from saff_fast.render.occupancy import OccupancyConfig
-from saff_fast.scene.reader import read_scene
 from saff_fast.train.borders import extend_static
 from saff_fast.train.checkpoint import load_checkpoint
 from saff_fast.train.rendering import load_run
-from saff_fast.train.trainer import Trainer
-
-
-def swept(scene_folder, tmp_path, tiny_config):
-    """A field that is opaque wherever it is asked, and occupancy that has looked around."""
-    config = replace(tiny_config(sweep_rays=2000), occupancy=OccupancyConfig(resolution=64, n_steps=64))
-    model = (trainer := Trainer(read_scene(scene_folder, 36), tmp_path, config)).model
-    model.field.static.log_initial_density, model.field.static.initial_blend_logit = 6.0, -20.0
-    for _ in range(6):  # until what is not seen is dropped
-        trainer.sweep(torch.Generator().manual_seed(0))
-    return model
 
 
 def opacity(model, frame, pixels):
@@ -29,8 +14,8 @@ def opacity(model, frame, pixels):
         return model.renderer(pixel_rays(model.space, model.cameras, poses, pixels, poses.float())).outputs.opacity
 
 
-def test_a_view_past_the_border_is_opaque(scene_folder, tmp_path, tiny_config):
-    model = swept(scene_folder, tmp_path, tiny_config)
+def test_a_view_past_the_border_is_opaque(swept):
+    model = swept(dynamic=False)
     y = torch.arange(4.0, 32.0, 4)
     beside, far = (torch.stack([torch.full_like(y, 64.0 + away), y], 1) for away in (3.5, 12.0))
     assert opacity(model, 3, beside).max() < 0.1
@@ -39,8 +24,8 @@ def test_a_view_past_the_border_is_opaque(scene_folder, tmp_path, tiny_config):
     assert opacity(model, 3, far).max() < 0.1
 
 
-def test_cells_that_a_trained_frame_sees_stay_as_they_are(scene_folder, tmp_path, tiny_config):
-    model = swept(scene_folder, tmp_path, tiny_config)
+def test_cells_that_a_trained_frame_sees_stay_as_they_are(swept):
+    model = swept(dynamic=False)
     before = model.occupancy.static_candidates.clone()
     extend_static(model)
     added = (model.occupancy.static_candidates & ~before).nonzero()
